@@ -1,0 +1,42 @@
+"""Every setting of the program in one place; each is an environment variable with the prefix WANGGE_."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Settings with their defaults; the README's table is made from these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="WANGGE_", env_file=".env", extra="ignore")
+
+    home: Path = Field(ROOT / ".wangge", description="where the private database and logs live")
+    database_url: str | None = Field(
+        None, description="another PostGIS, `postgresql://…`; empty: the private one in `WANGGE_HOME`"
+    )
+    host: str = Field("127.0.0.1", description="address that the web server listens on")
+    port: int = Field(8000, ge=1, le=65535, description="port that the web server listens on")
+    accuracy_m: float = Field(
+        20.0, gt=0, le=5000, description="accuracy of a position that names none, metres (radius)"
+    )
+    border_m: float = Field(
+        1.0, ge=0, le=100, description="a point this close to a border, metres, lies on it"
+    )
+    snap_m: float = Field(
+        200.0, ge=0, le=50_000,
+        description="a point outside every grid goes to the nearest one within this, metres",
+    )
+    answer_ttl_s: int = Field(
+        86_400, ge=0, description="how long a client may keep an answer of `/locate`, seconds"
+    )
+    timezone: str = Field("Asia/Shanghai", description="time zone of the screen and of files without one")
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once from the environment and `.env`."""
+    return Settings()
