@@ -1,4 +1,5 @@
 import csv
+import doctest
 import random
 
 import numpy as np
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.settings import ROOT
+from gis import codes
 from gis.codes import CodeError, Level, check, mint, parse, reading_order
 
 VILLAGE = "440604010001"
@@ -28,6 +30,7 @@ places = st.lists(
         ("440604010001", "village", "440604010001", "440604010000"),
         ("440604010001003", "grid", "440604010001003", "440604010001"),
         (" ４４０６０４０１０００１００３\n", "grid", "440604010001003", "440604010001"),
+        ("\ufeff440604", "district", "440604000000", "440600000000"),
         (440604010001, "village", "440604010001", "440604010000"),
         ("441900003000", "town", "441900003000", "441900000000"),  # Dongguan has no districts
     ],
@@ -146,6 +149,7 @@ def test_mint_reads_rows_from_the_north_each_from_west_to_east():
         ([(113.1, 23.0), (113.0, 23.0), (113.2, 23.0)], [1, 0, 2]),  # a strip, west to east
         ([(113.0, 23.0), (113.1, 23.1)], [1, 0]),  # north before west
         ([(113.1, 23.0), (113.0, 22.999)], [1, 0]),  # nearly level: one row
+        ([(24.0, 60.0), (24.8, 60.07)], [1, 0]),  # a degree of longitude is short in the north
     ],
 )
 def test_reading_order(points, order):
@@ -203,3 +207,8 @@ def test_a_village_has_999_serials_and_no_more():
 
 def test_nothing_to_mint_is_nothing():
     assert mint(VILLAGE, [], used=[f"{VILLAGE}999"]) == []
+
+
+def test_the_examples_of_the_docstrings_run():
+    ran = doctest.testmod(codes)
+    assert ran.attempted >= 5 and not ran.failed

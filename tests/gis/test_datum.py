@@ -1,3 +1,4 @@
+import doctest
 import time
 
 import eviltransform
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from gis import datum as module
 from gis.datum import (
     BD09,
     CGCS2000,
@@ -120,11 +122,11 @@ def test_round_trip_over_guangdong(datum, place):
 
 @SHIFTED
 def test_round_trip_everywhere_inside_the_rectangle(datum):
-    lon, lat = grid_of(CHINA, 300)
-    x, y = from_wgs84(lon, lat, datum)
-    back = to_wgs84(x, y, datum)
-    assert np.abs(back[0] - lon)[1:-1, 1:-1].max() < 1e-9
-    assert np.abs(back[1] - lat)[1:-1, 1:-1].max() < 1e-9
+    west, south, east, north = CHINA  # up to its very edge, where the shift leads out of it
+    lon, lat = grid_of((west + 1e-9, south + 1e-9, east - 1e-9, north - 1e-9), 300)
+    back = to_wgs84(*from_wgs84(lon, lat, datum), datum)
+    assert np.abs(back[0] - lon).max() < 1e-9
+    assert np.abs(back[1] - lat).max() < 1e-9
 
 
 @SHIFTED
@@ -240,6 +242,11 @@ def test_one_zone_serves_a_city_whose_edge_lies_in_the_next():
     assert diagnose(*gaoming, "EPSG:4547") == ""
 
 
+def test_a_datum_whose_area_crosses_the_date_line():
+    assert diagnose(*from_wgs84(178.0, -18.0, "EPSG:3832"), "EPSG:3832") == ""  # Fiji
+    assert diagnose(*from_wgs84(-178.0, -18.0, "EPSG:3832"), "EPSG:3832") == ""
+
+
 @given(st.lists(degrees, max_size=20), st.sampled_from([WGS84, CGCS2000, GCJ02, BD09]))
 def test_nothing_speaks_against_guangdong(rows, datum):
     x, y = np.array(rows).reshape(-1, 2).T
@@ -262,3 +269,8 @@ def test_a_hundred_thousand_points_take_a_moment(datum):
     start = time.perf_counter()
     to_wgs84(x, y, datum)
     assert time.perf_counter() - start < 1.0  # 0.1 s on two slow cores; a loop takes 3 s or more
+
+
+def test_the_examples_of_the_docstrings_run():
+    ran = doctest.testmod(module)
+    assert ran.attempted >= 6 and not ran.failed
