@@ -1,0 +1,1 @@
+"""The demonstration city: Foshan drawn from its real names and outlines."""
