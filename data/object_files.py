@@ -60,6 +60,8 @@ def _flat(number: int, value: object) -> dict[str, Any] | Ragged:
     if not isinstance(value, dict):
         kind = type(value).__name__
         return Ragged(number, json.dumps(value, ensure_ascii=False), f"a {kind}, not an object")
+    if not value:
+        return Ragged(number, "{}", "the object has no members")
     if value.get("type") != "Feature" or "geometry" not in value:
         return value
     geometry, properties = value["geometry"] or {}, value.get("properties") or {}

@@ -1,0 +1,440 @@
+"""Rows of a file as typed, checked columns of reports, with a verdict on each row."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pandas.util import hash_array
+
+from data.report_mapping import Mapping
+from data.report_rejects import REJECT_COLUMNS, RejectsFile
+from data.report_times import DateOrder, parse_times
+from data.table_batch import Batch
+from gis import datum as datums
+
+__all__ = ["Mapping", "Parsed", "RejectsFile", "Seen", "parse", "write_rejects"]
+
+Floats = npt.NDArray[np.float64]
+Bounds = tuple[float, float, float, float]
+
+_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_PAIR = (
+    rf'^\s*(?:(?:SRID=\d+;)?\s*POINT\s*(?:ZM|Z|M)?\s*\(|\{{.*"coordinates"\s*:\s*\[|[\(\[])?\s*'
+    rf"(?P<a>{_NUMBER})\s*[,;\s]\s*(?P<b>{_NUMBER})(?:[,\s]+{_NUMBER})*\s*(?:[\)\]]\s*)?(?:(?:,\s*\".*)?\}}\s*)?$"
+)
+_SPELL = json.JSONEncoder(ensure_ascii=False).encode
+
+
+@dataclass
+class Parsed:
+    """The rows of a batch as columns of one length; see `parse`.
+
+    Attributes
+    ----------
+    row_number : ndarray of int64
+        Where each row stands in the file.
+    external_id : pyarrow.Array of string
+        The source's number of the report, or ``sha256:…`` of the row's content if it has none.
+    x, y : ndarray of float
+        The coordinates as received, in `datum`; NaN where there are none.
+    datum : pyarrow.Array of string
+        The canonical name of their datum; null if nobody said which.
+    accuracy_m : ndarray of float
+        Radius in metres; NaN where it is not given, or given as 0.
+    occurred_at : pyarrow.Array of timestamp[us, UTC]
+        Null where it is not given.
+    kind, text, address, channel : pyarrow.Array of string
+        Trimmed; null where empty.
+    attributes : pyarrow.Array of string
+        A JSON object of all columns that are not mapped, without the empty ones.
+    verdict : pyarrow.Array of string
+        Empty if the row is accepted, else the sentence why it is not.
+    date_order : {'mdy', 'dmy'} or None
+        How dates with the year last were read; hand it on to the next batch.
+    notes : list of str
+        What was decided for the whole batch, for people.
+    """
+
+    row_number: npt.NDArray[np.int64]
+    external_id: pa.Array
+    x: Floats
+    y: Floats
+    datum: pa.Array
+    accuracy_m: Floats
+    occurred_at: pa.Array
+    kind: pa.Array
+    text: pa.Array
+    address: pa.Array
+    channel: pa.Array
+    attributes: pa.Array
+    verdict: pa.Array
+    date_order: DateOrder | None = None
+    notes: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.row_number)
+
+    @property
+    def accepted(self) -> npt.NDArray[np.bool_]:
+        """Which rows have no fault."""
+        return np.asarray(pc.equal(self.verdict, "").to_numpy(zero_copy_only=False), bool)
+
+    def table(self) -> pa.Table:
+        """The columns as a table, with null for NaN; for COPY, say."""
+        names = [name for name in self.__dataclass_fields__ if name not in ("date_order", "notes")]
+        return pa.table({name: pa.array(getattr(self, name), from_pandas=True) for name in names})
+
+
+class Seen:
+    """Which external ids came before, and in which row; in 16 bytes an id.
+
+    It knows them by 64 bits of hash: among 8 million ids two that differ meet with a probability
+    of 2 in a million.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]] = []
+
+    def first_rows(self, ids: pa.Array, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """For each id the row where it stands first, which may be its own; all are remembered."""
+        keys = hash_array(np.asarray(ids.to_numpy(zero_copy_only=False), object), categorize=False)
+        keys, at, back = np.unique(keys, return_index=True, return_inverse=True)
+        first, new = rows[at], np.ones(len(at), bool)
+        for run_keys, run_rows in self._runs:
+            place = np.minimum(np.searchsorted(run_keys, keys), len(run_keys) - 1)
+            hit = run_keys[place] == keys
+            first[hit], new[hit] = run_rows[place[hit]], False
+        if new.any():
+            self._add(keys[new], first[new])
+        return first[back]
+
+    def _add(self, keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> None:
+        """Keep few sorted runs, each at least twice as long as the next."""
+        while self._runs and len(self._runs[-1][0]) < 2 * len(keys):
+            other = self._runs.pop()
+            keys, rows = np.concatenate([other[0], keys]), np.concatenate([other[1], rows])
+            order = np.argsort(keys, kind="stable")
+            keys, rows = keys[order], rows[order]
+        self._runs.append((keys, rows))
+
+
+class _Verdict:
+    """The first fault found of each row."""
+
+    def __init__(self, size: int) -> None:
+        self.reasons = np.full(size, "", object)
+
+    def reject(self, reasons: Iterable[tuple[Any, str]]) -> None:
+        for i, reason in reasons:
+            if not self.reasons[i]:
+                self.reasons[i] = reason
+
+    @property
+    def good(self) -> npt.NDArray[np.bool_]:
+        return np.asarray(self.reasons == "", bool)
+
+
+def parse(
+    batch: Batch,
+    mapping: Mapping,
+    *,
+    datum: str | None = None,
+    timezone: str = "Asia/Shanghai",
+    extent: Bounds | None = None,
+    date_order: DateOrder | None = None,
+    seen: Seen | None = None,
+) -> Parsed:
+    """Type and check the rows of a batch.
+
+    Parameters
+    ----------
+    batch : Batch
+        Text columns of a file; see `data.table_files.read`.
+    mapping : Mapping
+        Which column means what.
+    datum : str, optional
+        The datum where neither the row, nor ``mapping.datum_is``, nor the file states one: the
+        source's default. None leaves it open, and it is not guessed.
+    timezone : str
+        The zone of times without one.
+    extent : tuple of float, optional
+        Where the city lies, ``(minlon, minlat, maxlon, maxlat)`` in WGS 84; see
+        `gis.datum.diagnose`.
+    date_order : {'mdy', 'dmy'}, optional
+        As told from batches before; ``mapping.date_order`` goes before it.
+    seen : Seen, optional
+        The ids of the batches before, so that one that comes twice is found across batches.
+
+    Returns
+    -------
+    Parsed
+        One row for each of the batch's. A row without coordinates is accepted, with an address
+        or without; one with half of a pair, or with coordinates that cannot be right, is not.
+
+    Raises
+    ------
+    TableError
+        The batch has not the columns that are mapped.
+    ValueError
+        The datum or the time zone is not known.
+    """
+    mapping.check(batch.columns)
+    columns = _Columns(batch, mapping)
+    verdict = _Verdict(len(batch.table))
+    x, y = _places(columns, verdict)
+    accuracy_m = _accuracies(columns, verdict)
+    fallback = mapping.datum_is or batch.crs or datum
+    names = _datums(columns, fallback, verdict)
+    _diagnose(x, y, names, extent, verdict)
+    order = mapping.date_order or date_order
+    times = parse_times(columns.raw("occurred_at"), timezone, order)
+    verdict.reject(times.faults.items())
+    ids = _ids(columns, verdict)
+    _reject_repeated(ids, batch.row_number, columns, verdict, Seen() if seen is None else seen)
+    return Parsed(
+        row_number=batch.row_number,
+        external_id=ids,
+        x=x,
+        y=y,
+        datum=names,
+        accuracy_m=accuracy_m,
+        occurred_at=pa.array(times.values, pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
+        **{name: columns.trimmed(name) for name in ("kind", "text", "address", "channel")},
+        attributes=_attributes(columns.unmapped(), columns.size),
+        verdict=pa.array(verdict.reasons, pa.string()),
+        date_order=times.date_order,
+        notes=[times.note] if times.note else [],
+    )
+
+
+class _Columns:
+    """A batch's columns by the fields that they are mapped to."""
+
+    def __init__(self, batch: Batch, mapping: Mapping) -> None:
+        self.mapping, self.size = mapping, len(batch.table)
+        table = batch.table
+        if table.column_names[-2:] == REJECT_COLUMNS:  # rejects that were mended and come again
+            table = table.drop_columns(REJECT_COLUMNS)
+        self.content: dict[str, pa.Array] = {
+            name: column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
+
+    def mapped(self, name: str) -> bool:
+        return getattr(self.mapping, name) is not None
+
+    def raw(self, name: str) -> pa.Array:
+        column = getattr(self.mapping, name)
+        return self.content[column] if column else pa.nulls(self.size, pa.string())
+
+    def trimmed(self, name: str) -> pa.Array:
+        if not self.mapped(name):
+            return pa.nulls(self.size, pa.string())
+        text = pc.utf8_trim_whitespace(self.raw(name))
+        return pc.if_else(pc.equal(text, ""), None, text)
+
+    def unmapped(self) -> dict[str, pa.Array]:
+        used = {*self.mapping.columns.values(), *self.mapping.omit}
+        return {name: column for name, column in self.content.items() if name not in used}
+
+
+# --- places ------------------------------------------------------------------------------------
+
+
+def _places(columns: _Columns, verdict: _Verdict) -> tuple[Floats, Floats]:
+    for name in ("lonlat", "latlon"):
+        if columns.mapped(name):
+            a, b = _pairs(columns.trimmed(name), verdict)
+            return (a, b) if name == "lonlat" else (b, a)
+    x, y = (_numbers(columns.raw(n), word, verdict) for n, word in _AXES)
+    for lone, here, lacking in (("x", x, y), ("y", y, x)):
+        given, other = _AXES if lone == "x" else _AXES[::-1]
+        at = np.flatnonzero(~np.isnan(here) & np.isnan(lacking))
+        verdict.reject((i, f"there is a {given[1]} but no {other[1]}") for i in at)
+    return x, y
+
+
+_AXES = (("lon", "longitude"), ("lat", "latitude"))
+
+
+def _numbers(column: pa.Array, word: str, verdict: _Verdict) -> Floats:
+    """Floats of text, NaN where it is null; what is no finite number is rejected."""
+    try:
+        values = np.array(pc.cast(column, pa.float64()).to_numpy(zero_copy_only=False))
+    except pa.ArrowInvalid:
+        values = _mended_numbers(column)
+    bad = ~np.isfinite(values) & np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
+    for i in np.flatnonzero(bad):
+        if text := column[int(i)].as_py().strip():
+            verdict.reject([(i, f"{word} {text!r} is not a number")])
+    values[bad] = np.nan
+    return values
+
+
+def _mended_numbers(column: pa.Array) -> Floats:
+    """Numbers among other text; full-width digits and the decimal comma are understood."""
+    plain = pc.match_substring_regex(column, f"^{_NUMBER}$").fill_null(False)
+    values = np.array(
+        pc.cast(pc.if_else(plain, column, None), pa.float64()).to_numpy(zero_copy_only=False)
+    )
+    rest = pc.and_not(column.is_valid(), plain)
+    at = np.flatnonzero(rest.to_numpy(zero_copy_only=False))
+    text = pc.utf8_trim_whitespace(pc.utf8_normalize(column.filter(rest), form="NFKC"))
+    text = pc.replace_substring_regex(text, r"^([+-]?\d+),(\d+)$", r"\1.\2")
+    number = pc.match_substring_regex(text, f"^{_NUMBER}$")
+    values[at] = pc.cast(pc.if_else(number, text, None), pa.float64()).to_numpy(
+        zero_copy_only=False
+    )
+    return values
+
+
+def _pairs(column: pa.Array, verdict: _Verdict) -> tuple[Floats, Floats]:
+    """Two numbers of each text, in their order; NaN where it is null."""
+    text = column
+    if pc.all(pc.string_is_ascii(column)).as_py() not in (True, None):
+        text = pc.utf8_normalize(column, form="NFKC")
+    parts = pc.extract_regex(text, _PAIR)
+    a, b = (
+        np.array(pc.cast(pc.struct_field(parts, n), pa.float64()).to_numpy(zero_copy_only=False))
+        for n in ("a", "b")
+    )
+    none = np.asarray(parts.is_null().to_numpy(zero_copy_only=False))
+    a[none] = b[none] = np.nan
+    there = np.asarray(column.is_valid().to_numpy(zero_copy_only=False))
+    verdict.reject(
+        (i, f"position {column[int(i)].as_py()[:80]!r} is not a pair of numbers, as 113.12,23.02")
+        for i in np.flatnonzero(there & none)
+    )
+    return a, b
+
+
+def _accuracies(columns: _Columns, verdict: _Verdict) -> Floats:
+    column = columns.raw("accuracy_m")
+    if columns.mapped("accuracy_m"):
+        column = pc.replace_substring_regex(column, r"\s*(m|米|公尺)\s*$", "")
+    values = _numbers(column, "accuracy", verdict)
+    at = np.flatnonzero(values < 0)
+    verdict.reject((i, f"accuracy {values[i]:g} is less than 0 m") for i in at)
+    values[values == 0] = np.nan  # what devices send that do not know it
+    return values
+
+
+def _datums(columns: _Columns, fallback: str | None, verdict: _Verdict) -> pa.Array:
+    """The canonical name of each row's datum; the fallback where the row names none."""
+    usual = datums.parse(fallback).name if fallback else None
+    if not columns.mapped("datum"):
+        return pa.array([usual] * columns.size, pa.string())
+    coded = columns.trimmed("datum").dictionary_encode()
+    which = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    names: list[str | None] = []
+    for i, stated in enumerate(coded.dictionary.to_pylist()):
+        try:
+            names.append(datums.parse(stated).name)
+        except datums.DatumError as error:
+            names.append(None)
+            verdict.reject((k, str(error)) for k in np.flatnonzero(which == i))
+    return pa.array(np.array([*names, usual], object)[which], pa.string())
+
+
+def _diagnose(
+    x: Floats, y: Floats, names: pa.Array, extent: Bounds | None, verdict: _Verdict
+) -> None:
+    """Reject coordinates that cannot be right; without a datum they are held to be degrees."""
+    given = ~np.isnan(x) & ~np.isnan(y)
+    for name in pc.unique(names).to_pylist():
+        of = pc.is_null(names) if name is None else pc.equal(names, name).fill_null(False)
+        at = np.flatnonzero(given & of.to_numpy(zero_copy_only=False))
+        codes = datums.diagnose(x[at], y[at], name or "wgs84", extent)
+        faulty = np.flatnonzero(codes != "")
+        verdict.reject((at[i], _fault(x[at[i]], y[at[i]], str(codes[i]))) for i in faulty)
+
+
+def _fault(x: float, y: float, code: str) -> str:
+    reason = datums.REASONS[code]
+    if code == "out_of_range":
+        word, value = ("latitude", y) if abs(y) > 90 else ("longitude", x)
+        return f"{word} {value:.10g} is out of range: {reason}"
+    return f"coordinates {x:.10g}, {y:.10g}: {reason}"
+
+
+# --- identity and the rest ---------------------------------------------------------------------
+
+
+def _ids(columns: _Columns, verdict: _Verdict) -> pa.Array:
+    if not columns.mapped("external_id"):
+        return _content_ids(columns.content)
+    ids = columns.trimmed("external_id")
+    empty = np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))
+    verdict.reject((i, "external_id is empty") for i in empty)
+    return ids
+
+
+def _content_ids(content: dict[str, pa.Array]) -> pa.Array:
+    """A hash of each row's cells under their names, whatever the order of the columns is."""
+    names = sorted(content)
+    salt = hashlib.sha256("\x1f".join(names).encode())
+
+    def digest(cells: str) -> str:
+        own = salt.copy()
+        own.update(cells.encode())
+        return f"sha256:{own.hexdigest()}"
+
+    joined = pc.binary_join_element_wise(
+        *(content[name].fill_null("") for name in names), "\x1f", null_handling="replace"
+    )
+    return pa.array(map(digest, joined.to_pylist()), pa.string())
+
+
+def _reject_repeated(
+    ids: pa.Array, rows: npt.NDArray[np.int64], columns: _Columns, verdict: _Verdict, seen: Seen
+) -> None:
+    """Reject all but the first of the rows without another fault that have the same id."""
+    at = np.flatnonzero(verdict.good)
+    if not len(at):
+        return
+    first = seen.first_rows(ids.take(pa.array(at)), rows[at])
+    told = columns.mapped("external_id")
+    for i in np.flatnonzero(first != rows[at]):
+        what = (
+            f"external_id {ids[int(at[i])].as_py()!r} stands already" if told else "the same stands"
+        )
+        verdict.reject([(at[i], f"{what} in row {first[i]}")])
+
+
+def _attributes(columns: dict[str, pa.Array], size: int) -> pa.Array:
+    """A JSON object for each row, put together column by column."""
+    if not columns:
+        return pa.array(["{}"] * size, pa.string())
+    members = [
+        pc.binary_join_element_wise(f',{_SPELL(name)}:"', _escaped(column), '"', "")
+        for name, column in columns.items()
+    ]
+    # Not with null_handling="skip": where all are null, that gives too few rows.
+    inner = pc.binary_join_element_wise(*members, "", null_handling="replace")
+    return pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(inner, 1), "}", "")
+
+
+def _escaped(column: pa.Array) -> pa.Array:
+    if not pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]')).as_py():
+        return column
+    for char in ["\\", '"', *map(chr, range(32))]:
+        column = pc.replace_substring(column, char, _SPELL(char)[1:-1])
+    return column
+
+
+def write_rejects(path: Path | str, parts: Iterable[tuple[Batch, Parsed]]) -> int:
+    """Write all rows of batches that were not accepted to a file; how many there are.
+
+    See Also
+    --------
+    RejectsFile : the same, batch by batch.
+    """
+    with RejectsFile(path) as rejects:
+        return sum(rejects.add(batch, parsed.verdict) for batch, parsed in parts)
