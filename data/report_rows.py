@@ -129,16 +129,22 @@ class _Verdict:
     """The first fault found of each row."""
 
     def __init__(self, size: int) -> None:
-        self.reasons = np.full(size, "", object)
+        self.size, self.reasons = size, dict[int, str]()
 
-    def reject(self, reasons: Iterable[tuple[Any, str]]) -> None:
-        for i, reason in reasons:
-            if not self.reasons[i]:
-                self.reasons[i] = reason
+    def reject(self, faults: Iterable[tuple[Any, str]]) -> None:
+        for i, reason in faults:
+            self.reasons.setdefault(int(i), reason)
 
     @property
     def good(self) -> npt.NDArray[np.bool_]:
-        return np.asarray(self.reasons == "", bool)
+        good = np.ones(self.size, bool)
+        good[list(self.reasons)] = False
+        return good
+
+    def column(self) -> pa.Array:
+        if not self.reasons:
+            return pa.repeat("", self.size)
+        return pa.array([self.reasons.get(i, "") for i in range(self.size)], pa.string())
 
 
 def parse(
@@ -208,7 +214,7 @@ def parse(
         occurred_at=pa.array(times.values, pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
         **{name: columns.trimmed(name) for name in ("kind", "text", "address", "channel")},
         attributes=_attributes(columns.unmapped(), columns.size),
-        verdict=pa.array(verdict.reasons, pa.string()),
+        verdict=verdict.column(),
         date_order=times.date_order,
         notes=[times.note] if times.note else [],
     )
@@ -330,7 +336,7 @@ def _datums(columns: _Columns, fallback: str | None, verdict: _Verdict) -> pa.Ar
     """The canonical name of each row's datum; the fallback where the row names none."""
     usual = datums.parse(fallback).name if fallback else None
     if not columns.mapped("datum"):
-        return pa.array([usual] * columns.size, pa.string())
+        return pa.repeat(pa.scalar(usual, pa.string()), columns.size)
     coded = columns.trimmed("datum").dictionary_encode()
     which = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     names: list[str | None] = []
@@ -411,18 +417,26 @@ def _reject_repeated(
 def _attributes(columns: dict[str, pa.Array], size: int) -> pa.Array:
     """A JSON object for each row, put together column by column."""
     if not columns:
-        return pa.array(["{}"] * size, pa.string())
-    members = [
-        pc.binary_join_element_wise(f',{_SPELL(name)}:"', _escaped(column), '"', "")
-        for name, column in columns.items()
-    ]
+        return pa.repeat("{}", size)
+    parts: list[pa.Array | str] = []
+    for name, column in columns.items():
+        key, values = f',{_SPELL(name)}:"', _escaped(column)
+        if column.null_count:
+            parts.append(pc.binary_join_element_wise(key, values, '"', ""))
+        else:
+            parts += [key, values, '"']
     # Not with null_handling="skip": where all are null, that gives too few rows.
-    inner = pc.binary_join_element_wise(*members, "", null_handling="replace")
+    if isinstance(parts[0], str):
+        parts[0] = "{" + parts[0][1:]
+        return pc.binary_join_element_wise(*parts, "}", "", null_handling="replace")
+    inner = pc.binary_join_element_wise(*parts, "", null_handling="replace")
     return pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(inner, 1), "}", "")
 
 
 def _escaped(column: pa.Array) -> pa.Array:
-    if not pc.any(pc.match_substring_regex(column, r'["\\\x00-\x1f]')).as_py():
+    data = column.buffers()[2]
+    octets = np.frombuffer(data, np.uint8) if data else np.empty(0, np.uint8)
+    if not ((octets < 32) | (octets == ord('"')) | (octets == ord("\\"))).any():
         return column
     for char in ["\\", '"', *map(chr, range(32))]:
         column = pc.replace_substring(column, char, _SPELL(char)[1:-1])

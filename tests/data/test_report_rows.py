@@ -53,7 +53,8 @@ def test_guess_knows_the_published_and_the_chinese_names() -> None:
         "text": "description",
         "address": "block",
     }
-    names = [*["工单号", "经度", "纬度", "坐标系", "精度（米）", "发生时间", "事项", "诉求内容"], "地址", "来源"]
+    names = ["工单号", "经度", "纬度", "坐标系", "精度（米）", "发生时间", "事项", "诉求内容"]
+    names += ["地址", "来源"]
     assert list(Mapping.guess(names).columns.values()) == names
 
 
