@@ -1,0 +1,82 @@
+// What every map page shares: the data, text, escaping, the clock, the scale, the printed page.
+"use strict";
+const wangge = { data: {}, layers: {} };
+
+wangge.t = (key, values = {}) =>
+  wangge.data.texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+
+wangge.esc = (text) =>
+  String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
+
+wangge.age = (ms) => {
+  const minutes = Math.max(0, Math.floor((Date.now() - ms) / 60000));
+  if (minutes < 1) return wangge.t("just_now");
+  if (minutes < 60) return wangge.t("minutes_ago", { n: minutes });
+  if (minutes < 2880) {
+    return wangge.t("hours_ago", { h: Math.floor(minutes / 60), n: minutes % 60 });
+  }
+  return wangge.t("days_ago", { n: Math.floor(minutes / 1440) });
+};
+
+// The page says how old its figures are, and turns amber when nobody should rely on them any more.
+wangge.STALE_MS = 5 * 60000;
+wangge.clock = () => {
+  for (const element of document.querySelectorAll("[data-since]")) {
+    element.textContent = wangge.age(Number(element.dataset.since));
+  }
+  document.body.classList.toggle("stale", Date.now() - wangge.data.now > wangge.STALE_MS);
+};
+
+wangge.pane = (map, name, z, interactive) => {
+  const pane = map.createPane(name);
+  pane.style.zIndex = z;
+  if (!interactive) pane.style.pointerEvents = "none";
+  return interactive ? L.svg({ pane: name }) : L.canvas({ pane: name, padding: 0.3 });
+};
+
+// The panel lies on the map: what is fitted goes beside it, on a phone below it.
+wangge.fit = (map, bounds, options = {}) => {
+  const size = map.getSize();
+  const panel = document.querySelector(".panel");
+  const box = panel ? panel.getBoundingClientRect() : { right: 0, bottom: 0 };
+  const beside = size.x > 700;
+  const foot = document.querySelector(".legend").getBoundingClientRect();
+  map.fitBounds(bounds, {
+    paddingTopLeft: beside ? [box.right + 12, 16] : [8, box.bottom + 8],
+    paddingBottomRight: beside ? [16, 16] : [8, size.y - foot.top + 8],
+    ...options,
+  });
+};
+
+// On a phone panel and legend take the map's edges: its controls keep out of their way.
+wangge.margins = () => {
+  const height = (selector) => document.querySelector(selector).getBoundingClientRect().height;
+  const style = document.body.style;
+  style.setProperty("--panel", `${height(".panel")}px`);
+  style.setProperty("--legend", `${height(".legend")}px`);
+};
+
+wangge.language = (link) => {
+  const query = new URLSearchParams(location.search);
+  query.set("lang", link.dataset.lang);
+  link.href = "?" + query;
+};
+
+wangge.start = (map) => {
+  wangge.map = map;
+  wangge.clock();
+  setInterval(wangge.clock, 10000);
+  document.querySelectorAll("a[data-lang]").forEach(wangge.language);
+  L.control.zoom({
+    position: "bottomright", zoomInTitle: wangge.t("zoom_in"), zoomOutTitle: wangge.t("zoom_out"),
+  }).addTo(map);
+  L.control.scale({ imperial: false, maxWidth: 140, position: "bottomright" }).addTo(map);
+  wangge.margins();
+  window.addEventListener("resize", wangge.margins);
+  const home = () => wangge.fit(map, wangge.data.bounds, { animate: false });
+  home();
+  map.setMinZoom(Math.floor(map.getZoom()) - 1);
+  map.setMaxZoom(18);
+  window.addEventListener("beforeprint", () => { map.invalidateSize({ animate: false }); });
+  window.addEventListener("afterprint", () => { map.invalidateSize({ animate: false }); });
+};
