@@ -14,26 +14,40 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WANGGE_", env_file=".env", extra="ignore")
 
-    home: Path = Field(ROOT / ".wangge", description="where the private database and logs live")
-    database_url: str | None = Field(
-        None, description="another PostGIS, `postgresql://…`; empty: the private one in `WANGGE_HOME`"
+    home: Path = Field(
+        default=ROOT / ".wangge", description="where the private database and logs live"
     )
-    host: str = Field("127.0.0.1", description="address that the web server listens on")
-    port: int = Field(8000, ge=1, le=65535, description="port that the web server listens on")
+    database_url: str | None = Field(
+        default=None,
+        description="another PostGIS, `postgresql://…`; empty: the private one in `WANGGE_HOME`",
+    )
+    host: str = Field(default="127.0.0.1", description="address that the web server listens on")
+    port: int = Field(
+        default=8000, ge=1, le=65535, description="port that the web server listens on"
+    )
     accuracy_m: float = Field(
-        20.0, gt=0, le=5000, description="accuracy of a position that names none, metres (radius)"
+        default=20.0,
+        gt=0,
+        le=5000,
+        description="accuracy of a position that names none, metres (radius)",
     )
     border_m: float = Field(
-        1.0, ge=0, le=100, description="a point this close to a border, metres, lies on it"
+        default=1.0, ge=0, le=100, description="a point this close to a border, metres, lies on it"
     )
     snap_m: float = Field(
-        200.0, ge=0, le=50_000,
+        default=200.0,
+        ge=0,
+        le=50_000,
         description="a point outside every grid goes to the nearest one within this, metres",
     )
     answer_ttl_s: int = Field(
-        86_400, ge=0, description="how long a client may keep an answer of `/locate`, seconds"
+        default=86_400,
+        ge=0,
+        description="how long a client may keep an answer of `/locate`, seconds",
     )
-    timezone: str = Field("Asia/Shanghai", description="time zone of the screen and of files without one")
+    timezone: str = Field(
+        default="Asia/Shanghai", description="time zone of the screen and of files without one"
+    )
 
 
 @cache

@@ -1,0 +1,503 @@
+"""Which area does a point belong to, which others could it be, and how sure is that?
+
+Everything is WGS 84 longitude and latitude in degrees; distances and accuracies are metres. A
+position with accuracy *r* may lie anywhere in the disc of radius *r* around it, so its candidates
+are the areas that the disc meets, each with its `share` of the disc. What people confirmed about
+the same place before (`Memory`) reorders the candidates; it never adds one.
+
+`data/placement.sql` says the same for a single point inside the database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property
+
+import numpy as np
+import shapely
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label, maximum_filter1d
+from scipy.spatial import cKDTree
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+SEMI_MAJOR_M = 6_378_137.0
+ECCENTRICITY2 = 0.0066943799901413165
+QUADRANT = 8  # segments of a quarter of the uncertainty disc
+MEMORY_RADIUS_M = 300.0
+STREET_SCALE_M = 100.0
+MARGIN_M = 500.0
+
+# What a point's candidates are scored by: share of the disc, then what was confirmed at the same
+# point, in the same block, along the same side of the street at the same kind of place. The
+# evidence weights are a conditional logit fitted on one month of reports and scored on another
+# (docs/decisions/0004-address-memory.md).
+WEIGHTS = (1.5, 1.5, 0.2, 0.55)
+
+
+class Method(IntEnum):
+    """How a place was found; the names are those of the API."""
+
+    NONE = 0
+    INSIDE = 1
+    ON_BORDER = 2
+    SNAPPED = 3
+
+
+def metres_per_degree(lat: ArrayLike) -> tuple[Floats, Floats]:
+    """Local metres per degree of longitude and of latitude on WGS 84, at latitudes in degrees."""
+    lat = np.asarray(lat, dtype=float)
+    w = 1 - ECCENTRICITY2 * np.sin(np.radians(lat)) ** 2
+    normal = SEMI_MAJOR_M / np.sqrt(w)
+    meridian = normal * (1 - ECCENTRICITY2) / w
+    return np.radians(normal) * np.cos(np.radians(lat)), np.radians(meridian)
+
+
+def _conformal(lonlat: Floats) -> Floats:
+    """Degrees to ellipsoidal Mercator (in degrees too), where a small circle stays a circle."""
+    out = np.array(lonlat, dtype=float)
+    sin = np.sin(np.radians(lonlat[:, 1]))
+    e = np.sqrt(ECCENTRICITY2)
+    out[:, 1] = np.degrees(np.arctanh(sin) - e * np.arctanh(e * sin))
+    return out
+
+
+_CIRCLE = shapely.get_coordinates(shapely.buffer(shapely.Point(0, 0), 1, quad_segs=QUADRANT))
+
+
+def discs(lon: Floats, lat: Floats, accuracy_m: Floats) -> NDArray[np.object_]:
+    """The uncertainty discs of n positions as n polygons in degrees."""
+    mx, my = metres_per_degree(lat)
+    coords = np.empty((len(lon), len(_CIRCLE), 2))
+    coords[:, :, 0] = lon[:, None] + (accuracy_m / mx)[:, None] * _CIRCLE[:, 0]
+    coords[:, :, 1] = lat[:, None] + (accuracy_m / my)[:, None] * _CIRCLE[:, 1]
+    return np.asarray(shapely.polygons(coords), dtype=object)
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What was confirmed before: n places and the area (an index of the coverage) of each.
+
+    `street`, `block` and `premises` are labels (any text, '' unknown), `side` is 0 for even and
+    1 for odd house numbers, -1 unknown.
+    """
+
+    lon: Floats
+    lat: Floats
+    area: Ints
+    street: NDArray[np.object_]
+    block: NDArray[np.object_]
+    side: Ints
+    premises: NDArray[np.object_]
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Index over the places in the conformal plane."""
+        return cKDTree(_conformal(np.column_stack([self.lon, self.lat])))
+
+
+@dataclass(frozen=True)
+class Clues:
+    """What is known of n points beside their position; the labels of `Memory`."""
+
+    street: NDArray[np.object_]
+    block: NDArray[np.object_]
+    side: Ints
+    premises: NDArray[np.object_]
+
+    def take(self, rows: Ints) -> "Clues":
+        """The clues of some of the points."""
+        return Clues(self.street[rows], self.block[rows], self.side[rows], self.premises[rows])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """The answer for n points.
+
+    `area` is the index of the first choice or -1, `border_m` the distance to its border (for a
+    snapped point: to the area). The candidates of all points follow each other, best first:
+    those of point i are `candidate[starts[i]:starts[i + 1]]`, with `share` and `score` alike.
+    """
+
+    area: Ints
+    method: NDArray[np.int8]
+    border_m: Floats
+    starts: Ints
+    candidate: Ints
+    share: Floats
+    score: Floats = field(repr=False)
+
+    @property
+    def ambiguous(self) -> Bools:
+        """Whether a point has more than one candidate."""
+        return np.diff(self.starts) > 1
+
+
+class Coverage:
+    """Areas prepared for placing many points.
+
+    Parameters
+    ----------
+    polygons : (m,) polygons or multipolygons, degrees
+    dedicated : (m,) bool, optional
+        Areas that win inside their own polygon over those they overlap.
+    cells : int
+        Upper limit of the raster's size. A cell that no border crosses belongs to one area, so a
+        point in it needs no geometry at all; only those near a border are tested exactly.
+    """
+
+    def __init__(
+        self, polygons: ArrayLike, dedicated: ArrayLike | None = None, *, cells: int = 25_000_000
+    ) -> None:
+        self.polygons = np.asarray(polygons, dtype=object)
+        shapely.prepare(self.polygons)
+        self.dedicated = (
+            np.zeros(len(self.polygons), bool) if dedicated is None else np.asarray(dedicated, bool)
+        )
+        self.tree = shapely.STRtree(self.polygons)
+        self._flat = shapely.transform(self.polygons, _conformal)
+        self._flat_borders = shapely.boundary(self._flat)
+        shapely.prepare(self._flat_borders)
+        self._flat_tree = shapely.STRtree(self._flat)
+        self._masks: dict[int, NDArray[np.uint8]] = {}
+        self._make_raster(cells)
+
+    # --- the raster -----------------------------------------------------------------------------
+
+    def _make_raster(self, cells: int) -> None:
+        bounds = shapely.total_bounds(self.polygons) if len(self.polygons) else (0, 0, 1, 1)
+        west, south, east, north = bounds
+        kx, ky = (float(v) for v in metres_per_degree((south + north) / 2))
+        edges = _segments(self.polygons)
+        length_m = np.hypot(
+            (edges[:, 2] - edges[:, 0]) * kx, (edges[:, 3] - edges[:, 1]) * ky
+        ).sum()
+        width_m, height_m = max((east - west) * kx, 1), max((north - south) * ky, 1)
+        # A small part of the mean width of an area, so that few points fall into a border's cell.
+        mean_width_m = 4 * width_m * height_m / max(length_m, 1)
+        self.cell_m = max(mean_width_m / 60, np.sqrt(width_m * height_m / cells), 0.5)
+        self._step = np.array([self.cell_m / kx, self.cell_m / ky])
+        # Room around the areas, so that what is within MARGIN_M of them has a cell of its own.
+        margin = int(np.ceil(MARGIN_M / self.cell_m)) + 2
+        self._origin = np.array([west, south]) - margin * self._step
+        self._shape = tuple(
+            int(n) + margin for n in np.ceil((np.array([east, north]) - self._origin) / self._step)
+        )
+        self._border = np.zeros(self._shape, np.uint8)
+        ij = _crossed_cells((edges - np.tile(self._origin, 2)) / np.tile(self._step, 2))
+        self._border[ij[:, 0], ij[:, 1]] = 1
+        # Each patch of cells without a border lies in one area as a whole: ask once per patch.
+        patches, count = label(self._border == 0)
+        flat = patches.ravel()
+        first = np.full(count + 1, -1, np.int64)
+        first[flat[::-1]] = np.arange(flat.size)[::-1]
+        i, j = np.unravel_index(first[1:], self._shape)
+        centre = self._origin + (np.column_stack([i, j]) + 0.5) * self._step
+        owner = np.concatenate([[-2], self._containing(centre[:, 0], centre[:, 1])])
+        kind = np.int16 if len(self.polygons) < 32_000 else np.int32
+        self._owner = owner.astype(kind)[patches]
+
+    def _containing(self, lon: Floats, lat: Floats) -> Ints:
+        """The containing area by exact test: a dedicated one first, then the lowest index; -1."""
+        point, area = self.tree.query(shapely.points(lon, lat), predicate="intersects")
+        best = np.full(len(lon), -1, np.int64)
+        order = np.lexsort((-area, self.dedicated[area]))
+        best[point[order]] = area[order]
+        return best
+
+    def _cell(self, lon: Floats, lat: Floats) -> Ints:
+        """Flat raster index of each point; points outside (or NaN) get cell 0, which is empty."""
+        i = (lon - self._origin[0]) / self._step[0]
+        j = (lat - self._origin[1]) / self._step[1]
+        within = (i >= 0) & (j >= 0) & (i < self._shape[0]) & (j < self._shape[1])
+        flat = np.where(within, i, 0).astype(np.int64)
+        flat *= self._shape[1]
+        flat += np.where(within, j, 0).astype(np.int64)
+        return flat
+
+    def _near_border(self, accuracy_m: float) -> NDArray[np.uint8]:
+        """Mask of the cells from which a border may be within `accuracy_m`."""
+        if accuracy_m > MARGIN_M:
+            return np.ones(self._shape, np.uint8)
+        reach = int(np.ceil(accuracy_m / self.cell_m * 1.02)) + 1
+        if reach not in self._masks:
+            mask = maximum_filter1d(self._border, 2 * reach + 1, axis=0)
+            self._masks[reach] = maximum_filter1d(mask, 2 * reach + 1, axis=1)
+        near: NDArray[np.uint8] = self._masks[reach]
+        return near
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def locate(self, lon: ArrayLike, lat: ArrayLike) -> Ints:
+        """Index of the area that contains each point, -1 outside all. Exact; the fast path.
+
+        A point on a border goes to the lowest index, inside a dedicated area to that.
+        """
+        lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+        area: Ints = self._owner.ravel()[self._cell(lon, lat)].astype(np.int64)
+        mixed = np.flatnonzero(area == -2)
+        area[mixed] = self._containing(lon[mixed], lat[mixed])
+        return area
+
+    def place(
+        self,
+        lon: ArrayLike,
+        lat: ArrayLike,
+        accuracy_m: ArrayLike,
+        *,
+        border_m: float = 1.0,
+        snap_m: float = 200.0,
+        memory: Memory | None = None,
+        clues: Clues | None = None,
+        weights: Sequence[float] = WEIGHTS,
+        far_borders: bool = True,
+    ) -> Placement:
+        """Place n points, with every alternative within their accuracy.
+
+        Parameters
+        ----------
+        lon, lat : (n,) degrees; NaN gives no area
+        accuracy_m : (n,) or scalar, radius in metres
+        border_m : a point this close to the border between candidates lies on it
+        snap_m : a point outside every area goes to the nearest one within this
+        memory, clues : what was confirmed before, and what is known of the points
+        far_borders : also measure the border of points that are farther from it than their
+            accuracy; if not, their `border_m` is NaN, which saves most of the time
+        """
+        lon, lat = np.asarray(lon, float), np.asarray(lat, float)
+        radius = np.broadcast_to(np.asarray(accuracy_m, float), lon.shape)
+        n = len(lon)
+        cell = self._cell(lon, lat)
+        area = self._owner.ravel()[cell].astype(np.int64)
+        reach = float(np.nanmax(radius)) if n else 0.0
+        close = (self._near_border(reach).ravel()[cell] != 0) | (area < 0)
+        close &= np.isfinite(lon) & np.isfinite(lat)
+        area[~np.isfinite(lon) | ~np.isfinite(lat)] = -1
+
+        rows = np.flatnonzero(close)
+        near = self._weigh(lon[rows], lat[rows], radius[rows], border_m)
+        if memory is not None and clues is not None and len(memory.area):
+            near.remember(memory, clues.take(rows), lon[rows], lat[rows], weights)
+        near.finish(weights)
+
+        method = np.where(area >= 0, Method.INSIDE, Method.NONE).astype(np.int8)
+        distance = np.full(n, np.nan)
+        if far_borders:
+            clear = np.flatnonzero(~close & (area >= 0))
+            distance[clear] = self._border_distance(lon[clear], lat[clear], area[clear])
+        found = near.first >= 0
+        area[rows] = -1
+        area[rows[near.point[near.first[found]]]] = near.area[near.first[found]]
+        distance[rows[found]] = near.border_m[near.first[found]]
+        method[rows] = np.where(found, near.method(border_m)[: len(rows)], Method.NONE)
+        counts = (area >= 0).astype(np.int64)
+        counts[rows] = near.counts
+        placement = Placement(
+            area,
+            method,
+            distance,
+            np.concatenate([[0], np.cumsum(counts)]),
+            np.repeat(area, counts),
+            np.ones(counts.sum()),
+            np.repeat(weights[0] * 2.0, counts.sum()),
+        )
+        at = _ranges(placement.starts[rows], near.counts)
+        placement.candidate[at] = near.area
+        placement.share[at] = near.share
+        placement.score[at] = near.score
+        self._snap(placement, lon, lat, snap_m)
+        return placement
+
+    def _border_distance(self, lon: Floats, lat: Floats, area: Ints) -> Floats:
+        """Metres from each point to the border of the area given for it."""
+        flat = _conformal(np.column_stack([lon, lat]))
+        scale = metres_per_degree(lat)[0]
+        return np.asarray(shapely.distance(self._flat_borders[area], shapely.points(flat))) * scale
+
+    def _weigh(self, lon: Floats, lat: Floats, radius: Floats, border_m: float) -> "_Candidates":
+        """All (point, area) pairs whose disc and area meet, with share and distance."""
+        scale = metres_per_degree(lat)[0]
+        flat = shapely.points(_conformal(np.column_stack([lon, lat])))
+        point, area = self._flat_tree.query(flat, predicate="dwithin", distance=radius / scale)
+        order = np.lexsort((area, point))
+        point, area = point[order], area[order]
+        border = np.asarray(shapely.distance(self._flat_borders[area], flat[point])) * scale[point]
+        at = shapely.points(lon, lat)
+        inside = shapely.intersects(self.polygons[area], at[point])
+        share = np.where(inside & (border >= radius[point]), 1.0, 0.0)
+        cut = np.flatnonzero(share == 0)
+        owners, which = np.unique(point[cut], return_inverse=True)
+        disc = discs(lon[owners], lat[owners], radius[owners])
+        parts = shapely.intersection(disc[which], self.polygons[area[cut]])
+        whole = shapely.area(disc)[which]
+        share[cut] = shapely.area(parts) / whole
+        self._let_dedicated_win(point, area, inside, share, lon, lat, radius)
+        keep = share > 0
+        return _Candidates(
+            len(lon), point[keep], area[keep], inside[keep], share[keep], border[keep], border_m
+        )
+
+    def _let_dedicated_win(
+        self,
+        point: Ints,
+        area: Ints,
+        inside: Bools,
+        share: Floats,
+        lon: Floats,
+        lat: Floats,
+        radius: Floats,
+    ) -> None:
+        """Take from the basic areas' shares what a dedicated one covers (in place)."""
+        if not self.dedicated[area].any():
+            return
+        for p in np.unique(point[self.dedicated[area]]):
+            pairs = np.flatnonzero(point == p)
+            basic = pairs[~self.dedicated[area[pairs]]]
+            own = shapely.union_all(self.polygons[area[pairs[self.dedicated[area[pairs]]]]])
+            disc = discs(lon[[p]], lat[[p]], radius[[p]])[0]
+            left = shapely.difference(shapely.intersection(disc, self.polygons[area[basic]]), own)
+            share[basic] = shapely.area(left) / disc.area
+            inside[basic] &= not shapely.intersects_xy(own, lon[p], lat[p])
+
+    def _snap(self, placement: Placement, lon: Floats, lat: Floats, snap_m: float) -> None:
+        """Give points without any candidate to the nearest area within `snap_m` (in place).
+
+        A snapped point has no candidates in `starts`: its only one is `area`.
+        """
+        if snap_m <= 0 or not len(self.polygons):
+            return
+        lost = np.flatnonzero((placement.area < 0) & np.isfinite(lon) & np.isfinite(lat))
+        reachable = self._near_border(snap_m).ravel()[self._cell(lon[lost], lat[lost])] != 0
+        lost = lost[reachable]
+        if not len(lost):
+            return
+        flat = shapely.points(_conformal(np.column_stack([lon[lost], lat[lost]])))
+        scale = metres_per_degree(lat[lost])[0]
+        (point, area), far = self._flat_tree.query_nearest(
+            flat, max_distance=snap_m / scale.min(), return_distance=True, all_matches=False
+        )
+        metres = far * scale[point]
+        ok = metres <= snap_m
+        rows = lost[point[ok]]
+        placement.area[rows] = area[ok]
+        placement.method[rows] = Method.SNAPPED
+        placement.border_m[rows] = metres[ok]
+
+
+class _Candidates:
+    """Pairs of points and areas while they are weighed; `finish` orders them."""
+
+    def __init__(
+        self,
+        n: int,
+        point: Ints,
+        area: Ints,
+        inside: Bools,
+        share: Floats,
+        border_m: Floats,
+        border_at_m: float,
+    ) -> None:
+        self.point, self.area, self.inside = point, area, inside
+        self.share, self.border_m = share, border_m
+        self.certain = inside & (border_m > border_at_m)
+        self.votes = np.zeros(len(point))
+        self.score = np.zeros(len(point))
+        self.counts = np.bincount(point, minlength=n).astype(np.int64)
+        self.first = np.full(n, -1, np.int64)
+
+    def remember(
+        self, memory: Memory, clues: Clues, lon: Floats, lat: Floats, weights: Sequence[float]
+    ) -> None:
+        """Let what was confirmed around ambiguous points vote: ln(1 + for) - ln(1 + against)."""
+        asked = np.flatnonzero(self.counts > 1)
+        if not len(asked):
+            return
+        scale = metres_per_degree(lat[asked])[0]
+        flat = _conformal(np.column_stack([lon[asked], lat[asked]]))
+        found = memory.tree.query_ball_point(flat, MEMORY_RADIUS_M / scale)
+        sizes = np.array([len(f) for f in found])
+        m = np.concatenate([np.asarray(f, np.int64) for f in found]) if sizes.sum() else asked[:0]
+        who = np.repeat(np.arange(len(asked)), sizes)
+        p = asked[who]
+        metres = np.hypot(*(memory.tree.data[m] - flat[who]).T) * scale[who]
+        street = (clues.street[p] != "") & (clues.street[p] == memory.street[m])
+        sides = (clues.side[p] < 0) | (memory.side[m] < 0) | (clues.side[p] == memory.side[m])
+        alike = clues.premises[p] == memory.premises[m]
+        evidence = (
+            (metres <= 1).astype(float),
+            ((clues.block[p] != "") & (clues.block[p] == memory.block[m])).astype(float),
+            (street & sides & alike) * np.exp(-metres / STREET_SCALE_M),
+        )
+        start = np.concatenate([[0], np.cumsum(self.counts)])
+        pair = _ranges(start[p], self.counts[p])
+        each = np.repeat(np.arange(len(m)), self.counts[p])
+        agrees = self.area[pair] == memory.area[m[each]]
+        for weight, amount in zip(weights[1:], evidence, strict=True):
+            favour = np.bincount(pair, amount[each] * agrees, len(self.area))
+            against = np.bincount(pair, amount[each] * ~agrees, len(self.area))
+            self.votes += weight * (np.log1p(favour) - np.log1p(against))
+
+    def finish(self, weights: Sequence[float]) -> None:
+        """Order every point's candidates, best first."""
+        self.score = weights[0] * (self.share + self.certain) + self.votes
+        order = np.lexsort((self.area, -self.share, -self.score, self.point))
+        for name in ("point", "area", "inside", "share", "border_m", "certain", "score"):
+            setattr(self, name, getattr(self, name)[order])
+        start = np.concatenate([[0], np.cumsum(self.counts)])[:-1]
+        self.first = np.where(self.counts > 0, start, -1)
+
+    def method(self, border_m: float) -> NDArray[np.int8]:
+        """How each point was found, by its candidates."""
+        n = len(self.counts)
+        nearest = np.full(n, np.inf)
+        np.minimum.at(nearest, self.point, self.border_m)
+        within = np.bincount(self.point, self.inside, n) > 0
+        method = np.where(within, Method.INSIDE, Method.SNAPPED)
+        on_border = (self.counts > 1) & (nearest <= border_m)
+        return np.where(on_border, Method.ON_BORDER, method).astype(np.int8)
+
+
+def _ranges(starts: Ints, counts: Ints) -> Ints:
+    """start, start + 1, … (count of them) for each pair, one after the other."""
+    ends = np.cumsum(counts)
+    return np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
+
+
+def _segments(polygons: NDArray[np.object_]) -> Floats:
+    """Every edge of the polygons as (x0, y0, x1, y1)."""
+    rings = shapely.get_rings(polygons)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    same = ring[1:] == ring[:-1]
+    return np.hstack([xy[:-1][same], xy[1:][same]])
+
+
+def _crossed_cells(edges: Floats) -> Ints:
+    """The unit cells that any of the edges (in cell units, all positive) passes through.
+
+    Each edge is cut where it crosses the lines of the raster; the middle of each part lies in a
+    cell that the edge passes. Cells touched within rounding error are taken too.
+    """
+    parts = []
+    index = np.arange(len(edges))
+    t, owner = [np.zeros(len(edges)), np.ones(len(edges))], [index, index]
+    for axis in (0, 1):
+        a, b = edges[:, axis], edges[:, axis + 2]
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        first = np.floor(low).astype(np.int64) + 1
+        count = np.maximum(np.ceil(high).astype(np.int64) - first, 0)
+        who = np.repeat(index, count)
+        line = _ranges(first, count)
+        t.append((line - a[who]) / (b - a)[who])
+        owner.append(who)
+    times, who = np.concatenate(t), np.concatenate(owner)
+    order = np.lexsort((times, who))
+    times, who = times[order], who[order]
+    same = who[1:] == who[:-1]
+    middle, who = ((times[1:] + times[:-1]) / 2)[same], who[1:][same]
+    xy = edges[who, :2] + middle[:, None] * (edges[who, 2:] - edges[who, :2])
+    for dx in (-1e-7, 1e-7):
+        for dy in (-1e-7, 1e-7):
+            parts.append(np.floor(xy + np.array([dx, dy])).astype(np.int64))
+    return np.unique(np.concatenate(parts), axis=0)
