@@ -1,7 +1,7 @@
 """Where a point lies: one question, one statement, one answer that can always be given again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,14 +18,14 @@ class Place:
     """A normalised position and what else is known of it: a question to the map.
 
     lon, lat are WGS 84 degrees. `at` is the moment whose borders count, `known` the moment whose
-    knowledge counts; both aware.
+    knowledge counts; both aware, None is now.
     """
 
     lon: float
     lat: float
     accuracy_m: float
-    at: datetime
-    known: datetime
+    at: datetime | None = None
+    known: datetime | None = None
     layer: str = "grid"
     street: str | None = None
     block: str | None = None
@@ -33,43 +33,48 @@ class Place:
     premises: str | None = None
 
 
-# The candidates with their names; the chain of areas above the first one. Both moments are asked
-# of every row, so that the answer depends on nothing else.
-CANDIDATES = """
-SELECT c.layer, c.version_id, c.area_id, c.inside, c.share, c.border_m, c.score, c.n AS rank,
-       a.code, v.name, v.kind, v.party_branch, v.parent_id, upper(v.valid) AS valid_until,
-       lower(v.valid) AS valid_from, h.recorded AS updated
-FROM candidates(
+# The candidates with their names, and the chain of areas above the first of them. Without a moment
+# the database's clock is asked, which is the one that changes of the map go by. There is always a
+# row, so that the answer names its moments even where nothing was found.
+LOCATE = text("""
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
+           coalesce(CAST(:known AS timestamptz), now()) AS known
+),
+known AS MATERIALIZED (
+    SELECT h.id AS change FROM change h, clock WHERE h.recorded <= clock.known
+    ORDER BY h.id DESC LIMIT 1
+),
+placed AS MATERIALIZED (
+    SELECT c.layer, c.version_id, c.area_id, c.inside, c.share, c.border_m, c.score, c.n AS rank,
+           a.code, v.name, v.kind, v.party_branch, v.parent_id, upper(v.valid) AS valid_until,
+           lower(v.valid) AS valid_from, h.recorded AS updated
+    FROM clock
+    CROSS JOIN LATERAL candidates(
         :lon, :lat, :accuracy_m, :layer,
         ARRAY(SELECT name FROM layer WHERE tree_level IS NULL AND name <> :layer),
-        CAST(:at AS timestamptz), CAST(:known AS timestamptz), :border_m, :snap_m,
-        CAST(:weights AS double precision[]), :street, :block, CAST(:side AS integer), :premises
-     ) WITH ORDINALITY c (layer, version_id, area_id, inside, share, border_m, score, n)
-JOIN area_version v ON v.id = c.version_id
-JOIN area a ON a.id = c.area_id
-JOIN change h ON h.id = lower(v.recorded)
-"""
-
-LOCATE = text(f"""
-WITH placed AS MATERIALIZED ({CANDIDATES}),
-known AS (SELECT max(id) AS change FROM change WHERE recorded <= CAST(:known AS timestamptz))
-SELECT p.*, chain.areas AS chain
-FROM placed p
+        clock.at, clock.known, :border_m, :snap_m, CAST(:weights AS double precision[]),
+        :street, :block, CAST(:side AS integer), :premises
+    ) WITH ORDINALITY c (layer, version_id, area_id, inside, share, border_m, score, n)
+    JOIN area_version v ON v.id = c.version_id
+    JOIN area a ON a.id = c.area_id
+    JOIN change h ON h.id = lower(v.recorded)
+)
+SELECT clock.at, clock.known, p.*, chain.areas AS chain
+FROM clock
+LEFT JOIN placed p ON true
 LEFT JOIN LATERAL (
-    SELECT jsonb_agg(jsonb_build_object('layer', u.layer, 'code', u.code, 'name', u.name)
-                     ORDER BY u.step) AS areas
-    FROM (
-        WITH RECURSIVE up AS (
-            SELECT p.parent_id AS area_id, 0 AS step
-            UNION ALL
-            SELECT v.parent_id, up.step + 1
-            FROM up JOIN area_version v ON v.area_id = up.area_id, known k
-            WHERE v.valid @> CAST(:at AS timestamptz) AND v.recorded @> k.change
-        )
-        SELECT a.layer, a.code, v.name, up.step
-        FROM up JOIN area a ON a.id = up.area_id JOIN area_version v ON v.area_id = a.id, known k
-        WHERE v.valid @> CAST(:at AS timestamptz) AND v.recorded @> k.change
-    ) u
+    WITH RECURSIVE up AS (
+        SELECT p.parent_id AS area_id, 0 AS step
+        UNION ALL
+        SELECT v.parent_id, up.step + 1
+        FROM up JOIN area_version v ON v.area_id = up.area_id, known k
+        WHERE v.valid @> clock.at AND v.recorded @> k.change
+    )
+    SELECT jsonb_agg(jsonb_build_object('layer', a.layer, 'code', a.code, 'name', v.name)
+                     ORDER BY up.step) AS areas
+    FROM up JOIN area a ON a.id = up.area_id JOIN area_version v ON v.area_id = a.id, known k
+    WHERE v.valid @> clock.at AND v.recorded @> k.change
 ) chain ON p.rank = 1
 ORDER BY p.rank
 """)
@@ -89,10 +94,11 @@ def parameters(place: Place) -> dict[str, Any]:
 class Located:
     """What the map says about a place: the candidates of the layer asked for, and the overlays."""
 
+    at: datetime
+    known: datetime
     candidates: Sequence[RowMapping]
     overlays: Sequence[RowMapping]
     method: str
-    notes: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> RowMapping | None:
@@ -114,8 +120,8 @@ def locate(connection: Connection, place: Place) -> Located:
 def read_rows(rows: Sequence[RowMapping], layer: str) -> Located:
     """Rows of `LOCATE` as an answer."""
     candidates = [row for row in rows if row["layer"] == layer]
-    overlays = [row for row in rows if row["layer"] != layer]
-    return Located(candidates, overlays, _method(candidates))
+    overlays = [row for row in rows if row["layer"] not in (layer, None)]
+    return Located(rows[0]["at"], rows[0]["known"], candidates, overlays, _method(candidates))
 
 
 def _method(candidates: Sequence[RowMapping]) -> str:
@@ -126,10 +132,10 @@ def _method(candidates: Sequence[RowMapping]) -> str:
     return "inside" if any(c["inside"] for c in candidates) else "snapped"
 
 
-def expires(place: Place, located: Located) -> datetime:
+def expires(located: Located) -> datetime:
     """Until when the answer may be kept: the next known change of border, or the usual time."""
     ends = [row["valid_until"] for row in (*located.candidates, *located.overlays)]
-    usual = place.at + timedelta(seconds=settings().answer_ttl_s)
+    usual = located.at + timedelta(seconds=settings().answer_ttl_s)
     known_ends: list[datetime] = [end for end in ends if end is not None]
     return min([usual, *known_ends])
 
@@ -164,9 +170,9 @@ def answer(place: Place, located: Located) -> dict[str, Any]:
             for o in located.overlays
         ],
         "service_boundary": _boundary(first) if first else None,
-        "at": place.at,
-        "known": place.known,
-        "expires": expires(place, located),
+        "at": located.at,
+        "known": located.known,
+        "expires": expires(located),
     }
 
 
