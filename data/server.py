@@ -192,8 +192,9 @@ def _pg_ctl_start(cluster: Cluster, programs: Programs) -> None:
         return
     with cluster.log.open(encoding="utf-8", errors="replace") as file:
         file.seek(said)
-        lines = re.findall(r"(?:FATAL|PANIC): +(.+)", file.read())
-    reason = lines[-1] if lines else last_line(done.stderr or done.stdout)
+        lines = re.findall(r"(?:FATAL|PANIC): +(.+)|LOG: +(.+ in file .+)", file.read())
+    said_last = "; ".join(one or other for one, other in lines[-2:])
+    reason = said_last or last_line(done.stderr or done.stdout)
     raise ServerError(f"PostgreSQL did not start: {reason}; its log is {cluster.log}.")
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+import secrets
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +78,15 @@ def _external(home: Path) -> Path | None:
             raise ServerError(_foreign(home))
         return None
     for folder in (_external_folder(home), Path(recorded(home).get("cluster") or "/nowhere")):
-        if not (folder / "data").is_dir():
-            continue
-        user = Path((folder / "home").read_text(encoding="utf-8"))
-        if user == home or not user.exists():  # a copied home gets a cluster of its own
+        if (folder / "data").is_dir() and _is_for(folder, home):
             return folder
     return None
+
+
+def _is_for(external: Path, home: Path) -> bool:
+    """Whether a cluster is that of `home`: made for it, or for one that was since moved here."""
+    user = Path((external / "home").read_text(encoding="utf-8"))
+    return user == home or not user.exists()
 
 
 def _external_folder(home: Path) -> Path:
@@ -118,16 +122,18 @@ def make_cluster(home: Path, *, durable: bool) -> Cluster:
     programs, account = find_programs(), Account.for_postgres()
     cluster = Cluster(home, _make_folder(home, account), account)
     log.info("Making the private database in %s (PostgreSQL %d)", cluster.folder, programs.major)
-    unfinished = cluster.folder / "data.unfinished"
-    if unfinished.exists():
-        shutil.rmtree(unfinished)
+    for leftover in cluster.folder.glob("data.unfinished-*"):
+        shutil.rmtree(leftover, ignore_errors=True)  # its initdb may still be at work
+    unfinished = cluster.folder / f"data.unfinished-{secrets.token_hex(4)}"
     locale = ["--locale=C.UTF-8"]
     if programs.major >= 17:
         locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     options = [*locale, "--encoding=UTF8", "--username=wangge", "--data-checksums"]
     options += ["--auth-local=trust", "--auth-host=reject", "--no-instructions"]
     options += [] if durable else ["--no-sync"]
-    done = account.run(programs["initdb"], *options, "--pgdata=data.unfinished", cwd=cluster.folder)
+    done = account.run(
+        programs["initdb"], *options, f"--pgdata={unfinished.name}", cwd=cluster.folder
+    )
     if done.returncode:
         raise ServerError(f"initdb failed in {cluster.folder}: {last_line(done.stderr)}.")
     own = "\ninclude = 'wangge.conf'\ninclude_if_exists = 'local.conf'\n"
@@ -148,6 +154,8 @@ def _make_folder(home: Path, account: Account) -> Path:
             "read-only); set WANGGE_HOME to a folder on a local disk."
         )
     external = _external_folder(home)
+    while external.exists() and not _is_for(external, home):  # home was moved, then made again
+        external = external.with_name(f"{external.name}-{secrets.token_hex(4)}")
     external.parent.mkdir(parents=True, exist_ok=True)
     if not _owned_folder(external, account):
         raise ServerError(f"The account {account.name} cannot write in {external}.")

@@ -74,10 +74,10 @@ def postmaster(cluster: Cluster) -> int | None:
 
 def end_orphans(cluster: Cluster) -> None:
     """End what is left of a killed server: while a child of it works, no new one may start."""
-    for number in (signal.SIGQUIT, signal.SIGKILL):
+    for number, seconds in ((signal.SIGQUIT, 2), (signal.SIGKILL, 10)):
         for pid in _working(cluster):
             _signal(pid, number)
-        if _until(lambda: not _working(cluster), 10):
+        if _until(lambda: not _working(cluster), seconds):
             return
     raise ServerError(f"Processes of an earlier PostgreSQL in {cluster.data} cannot be ended.")
 
