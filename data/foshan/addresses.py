@@ -91,7 +91,7 @@ def _beside(
 
 
 def estates(grids: gpd.GeoDataFrame, rng: np.random.Generator, n: int) -> gpd.GeoDataFrame:
-    """``n`` housing estates (小区), more where grids are small: name, village, grid, homes, geometry."""
+    """``n`` housing estates (小区), more where grids are small, with their village and grid."""
     metre = metres(grids.geometry.to_numpy())
     weight = 1 / shapely.area(metre)
     row = rng.choice(len(grids), size=min(n, len(grids)), replace=False, p=weight / weight.sum())

@@ -81,7 +81,7 @@ def generate(
 
 def _assemble(seed: int, tiling: Tiling, net: Network, tell: Progress) -> City:
     rng = np.random.default_rng([seed, 12345])
-    grids, code_of_leaf = _grids(tiling, net, rng)
+    grids = _grids(tiling, net, rng)
     villages, towns, districts, city = _levels(tiling, grids)
     tell("paving the roads", 0.7)
     ways = roads.build(tiling, net)
@@ -93,7 +93,7 @@ def _assemble(seed: int, tiling: Tiling, net: Network, tell: Progress) -> City:
     homes = addresses.estates(grids, rng, max(1, int(ESTATES * share)))
     tell("drawing beats and service areas", 0.9)
     town, village = np.array(tiling.town)[net.leaf], np.array(tiling.village)[net.leaf]
-    beats = overlays.beats(net.faces, town, village, code_of_leaf[net.leaf], seed)
+    beats = overlays.beats(net.faces, net.leaf, town, village, seed)
     special = overlays.dedicated(grids, rng)
     out = City(
         city, districts, towns, villages,
@@ -106,10 +106,8 @@ def _assemble(seed: int, tiling: Tiling, net: Network, tell: Progress) -> City:
     return out
 
 
-def _grids(
-    tiling: Tiling, net: Network, rng: np.random.Generator
-) -> tuple[gpd.GeoDataFrame, np.ndarray]:
-    """The basic grids in the order of their codes, and the code of every leaf."""
+def _grids(tiling: Tiling, net: Network, rng: np.random.Generator) -> gpd.GeoDataFrame:
+    """The basic grids in the order of their codes."""
     shapes = overlays.union_by(net.faces, net.leaf).to_numpy()
     village = np.array(tiling.village)
     centre = shapely.get_coordinates(shapely.centroid(shapes))
@@ -127,7 +125,7 @@ def _grids(
     table["households"] = np.maximum(1, (table.residents / RESIDENTS_PER_HOME).astype(int))
     columns = ["code", "name", "parent", "kind", "place", "party_branch", "households", "residents"]
     grids = gpd.GeoDataFrame(table[columns], geometry=shapes, crs=4326)
-    return grids.sort_values("code", ignore_index=True), codes
+    return grids.sort_values("code", ignore_index=True)
 
 
 def _short(village: str) -> str:
@@ -143,7 +141,8 @@ def _residents(tiling: Tiling, rng: np.random.Generator) -> np.ndarray:
     weight = sampled * rng.lognormal(0, 0.15, len(town))
     total = pd.Series(weight).groupby(town).transform("sum").to_numpy()
     residents = facts.towns().set_index("code").residents.loc[town].to_numpy()
-    return np.round(residents * weight / total).astype(int)
+    share: np.ndarray = np.round(residents * weight / total).astype(int)
+    return share
 
 
 def _levels(tiling: Tiling, grids: gpd.GeoDataFrame) -> tuple[gpd.GeoDataFrame, ...]:

@@ -1,4 +1,4 @@
-"""What is known of Foshan: codes, names, outlines, towns' seats, the courses of rivers and roads."""
+"""What is known of Foshan: codes, names, outlines, towns' seats, courses of rivers and roads."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -30,19 +30,22 @@ HOSTS = {
 """Town in which a special unit (a prison, a state farm) lies; it has a code beside the towns'."""
 
 Array = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 ORIGIN = np.array([113.0, 23.0])
 METRES = np.array([102_470.0, 110_740.0])
-"""Metres per degree of longitude and latitude at the city's middle (an affine plane, < 0.5 % off)."""
+"""Metres per degree of longitude and latitude in the city's middle (an affine plane, 0.5 % off)."""
 
 
 def to_xy(lonlat: Array) -> Array:
     """Longitude and latitude in degrees, shape (n, 2), as metres east and north of 113° E 23° N."""
-    return (np.asarray(lonlat, dtype=float) - ORIGIN) * METRES
+    xy: Array = (np.asarray(lonlat, dtype=float) - ORIGIN) * METRES
+    return xy
 
 
 def to_lonlat(xy: Array) -> Array:
     """Inverse of `to_xy`: the map is affine, so straight lines stay straight."""
-    return np.asarray(xy, dtype=float) / METRES + ORIGIN
+    lonlat: Array = np.asarray(xy, dtype=float) / METRES + ORIGIN
+    return lonlat
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Course:
 
 @cache
 def villages() -> pd.DataFrame:
-    """The 818 villages and communities; ``host`` is the 9-digit code of the town where each lies."""
+    """The 818 villages and communities; ``host`` is the 9-digit code of the town around each."""
     table = pd.read_csv(FOLDER / "villages.csv", dtype=str)
     return table.assign(host=table.town_code.map(HOSTS).fillna(table.town_code))
 
@@ -99,9 +102,7 @@ def courses() -> tuple[Course, ...]:
     )
 
 
-def shares(
-    weight: Array, total: int, least: npt.NDArray[np.int64] | int = 0
-) -> npt.NDArray[np.int64]:
+def shares(weight: Array, total: int, least: Ints | int = 0) -> Ints:
     """Split ``total`` into whole numbers in proportion to ``weight``, none below ``least``.
 
     Largest remainders; exact sum.
@@ -114,10 +115,10 @@ def shares(
     if free < 0:
         raise ValueError(f"{total} cannot be shared: the parts' minima add up to {least.sum()}")
     excess = np.maximum(weight / weight.sum() * total - least, 0)
-    ideal = (
-        excess / excess.sum() * free if excess.sum() else np.full(weight.shape, free / len(weight))
-    )
-    out = np.floor(ideal).astype(np.int64)
-    order = np.argsort(-(ideal - out), kind="stable")
-    out[order[: free - int(out.sum())]] += 1
-    return out + least
+    if not excess.any():
+        excess = np.ones(weight.shape)
+    ideal = excess / excess.sum() * free
+    out: Ints = np.floor(ideal).astype(np.int64) + least
+    order = np.argsort(np.floor(ideal) - ideal, kind="stable")
+    out[order[: total - int(out.sum())]] += 1
+    return out

@@ -5,17 +5,45 @@ import pandas as pd
 import shapely
 
 from data.foshan import facts
-from data.foshan.network import Geometries, Ints, Network
+from data.foshan.facts import Ints
+from data.foshan.network import Geometries, Network
 
-FIRST = "同兴永安文华福德仁和新建富锦绿景惠康金碧朝阳东平南祥龙凤荣盛广宁岭桂清源高宝联工业季影雅丽湖江汇星"
+FIRST = "同兴永安文华福德仁和新建富锦绿景惠康金碧朝阳东平南祥龙凤荣盛广宁岭桂清源高宝联工业季雅丽湖"
 SECOND = "济业宁安明庆泰昌隆盛兴和平康顺丰达德贤景园城湖源新华贵祥瑞悦荫澜溪海田"
 ORDINALS = "一二三四五六七八九十"
 PARTS_EW = ("西", "", "东")
 PARTS_NS = ("南", "中", "北")
-ESTATE_FIRST = ("翠湖", "金色", "星辉", "御江", "天悦", "丽景", "龙庭", "江南", "雅居", "保利", "碧桂",
-                "锦绣", "华苑", "怡翠", "恒福", "岭南", "绿岛", "望江", "都市", "荔园", "桃源", "滨江",
-                "文景", "尚品", "书香", "玉兰", "康怡", "东方", "汇景", "明珠")  # fmt: skip
-ESTATE_LAST = (
+ESTATE_FIRST = [
+    "翠湖",
+    "金色",
+    "星辉",
+    "御江",
+    "天悦",
+    "丽景",
+    "龙庭",
+    "江南",
+    "雅居",
+    "锦绣",
+    "华苑",
+    "怡翠",
+    "恒福",
+    "岭南",
+    "绿岛",
+    "望江",
+    "都市",
+    "荔园",
+    "桃源",
+    "滨江",
+    "文景",
+    "尚品",
+    "书香",
+    "玉兰",
+    "康怡",
+    "东方",
+    "汇景",
+    "明珠",
+]
+ESTATE_LAST = [
     "花园",
     "苑",
     "新城",
@@ -28,7 +56,8 @@ ESTATE_LAST = (
     "湾",
     "新村",
     "半岛",
-)
+]
+KINDS = ["村民委员会", "村委会", "居民委员会", "居委会", "虚拟社区", "虚拟生活区", "社区", "村"]
 
 
 def stem(village: str) -> str:
@@ -37,16 +66,7 @@ def stem(village: str) -> str:
     >>> stem("澜石社区居委会"), stem("河宕村民委员会")
     ('澜石', '河宕')
     """
-    for tail in (
-        "村民委员会",
-        "村委会",
-        "居民委员会",
-        "居委会",
-        "虚拟社区",
-        "虚拟生活区",
-        "社区",
-        "村",
-    ):
+    for tail in KINDS:
         if village.endswith(tail) and len(village) > len(tail) + 1:
             village = village.removesuffix(tail)
     return village
@@ -78,14 +98,14 @@ def street_names(
     if bank.any():
         bodies = water["shape"].to_numpy()
         tree = shapely.STRtree(bodies)
-        at, body = tree.query_nearest(middle[bank], all_matches=False)
+        _, body = tree.query_nearest(middle[bank], all_matches=False)
         river = water.name.to_numpy()[body]
         out[bank] = [f"{n.removesuffix('河')}堤路" if n[-1] == "河" else f"{n}堤路" for n in river]
     return out
 
 
 def _sections(road: facts.Course, xy: facts.Array) -> list[str]:
-    """A long road's parts: 魁奇西路, 魁奇路, 魁奇东路 from west to east; 北, 中, 南 for the others."""
+    """A long road's parts: 魁奇西路, 魁奇路, 魁奇东路 from west to east, 南, 中, 北 upwards."""
     if road.kind not in ("trunk", "primary") or road.name[-2:] == "公路":
         return [road.name] * len(xy)
     span = np.ptp(road.points, axis=0)
@@ -101,32 +121,49 @@ def _sections(road: facts.Course, xy: facts.Array) -> list[str]:
 
 def _line_names(net: Network) -> list[str]:
     """A name for every source that is no course, unique in its town, from its owner and length."""
-    table = facts.villages().set_index("village_code")
-    towns = facts.towns().set_index("code")
-    rng = np.random.default_rng(7)
-    pairs = [a + b for a in FIRST for b in SECOND if a != b]
-    fresh: dict[str, list[str]] = {}
-    count: dict[str, int] = {}
+    villages = facts.villages().set_index("village_code")
+    host = dict(villages.host)
+    title = {code: stem(name) for code, name in villages.village_name.items()}
+    town = {
+        code: name[:2] for code, name in zip(facts.towns().code, facts.towns().name, strict=True)
+    }
+    pool = _Words()
+    length = shapely.length(np.array([s.line for s in net.sources]))
     out = []
-    for source in net.sources:
+    for source, size in zip(net.sources, length, strict=True):
+        local = source.kind in ("grid", "lane")
+        home = host[source.owner] if local else source.owner
         if source.course >= 0 or source.kind in ("outer", "river"):
             out.append("")
-            continue
-        local = source.kind in ("grid", "lane")
-        home = str(table.host[source.owner]) if local else source.owner
-        length = shapely.length(source.line)
-        if local and length < (900 if source.kind == "lane" else 450):
-            title = stem(str(table.village_name[source.owner]))
-            key = f"{home}{title}"
-            count[key] = count.get(key, 0) + 1
-            out.append(f"{title}{ordinal(count[key])}{'巷' if source.kind == 'lane' else '街'}")
-            continue
-        pool = fresh.setdefault(home, [str(p) for p in rng.permutation(pairs)])
-        word = pool.pop()
-        tail = "大道" if source.kind in ("town", "district") else "路"
-        lead = stem(str(towns.name[home]))[:2] if source.kind == "village" and length > 4000 else ""
-        out.append(f"{lead or word}{word if lead else ''}{tail}")
+        elif local and size < (900 if source.kind == "lane" else 450):
+            name = title[source.owner]
+            tail = "巷" if source.kind == "lane" else "街"
+            out.append(f"{name}{ordinal(pool.number(home + name))}{tail}")
+        elif source.kind in ("town", "district"):
+            out.append(f"{pool.word(home)}大道")
+        else:
+            lead = town[home] if source.kind == "village" and size > 4000 else ""
+            out.append(f"{lead}{pool.word(home)}路")
     return out
+
+
+class _Words:
+    """Two-character words and running numbers, none given twice under the same key."""
+
+    def __init__(self) -> None:
+        self._rng = np.random.default_rng(7)
+        self._pairs = [a + b for a in FIRST for b in SECOND if a != b]
+        self._left: dict[str, list[int]] = {}
+        self._count: dict[str, int] = {}
+
+    def word(self, key: str) -> str:
+        if key not in self._left:
+            self._left[key] = self._rng.permutation(len(self._pairs)).tolist()
+        return self._pairs[self._left[key].pop()]
+
+    def number(self, key: str) -> int:
+        self._count[key] = self._count.get(key, 0) + 1
+        return self._count[key]
 
 
 def estate_names(villages: list[str], rng: np.random.Generator) -> list[str]:

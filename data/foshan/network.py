@@ -8,18 +8,18 @@ import shapely
 from shapely import STRtree
 
 from data.foshan import facts
+from data.foshan.facts import Ints
 from data.foshan.tiling import Tiling
 
 DEGREE_GRID = 1e-7
 """Coordinates are whole multiples of this, about a centimetre."""
 
 Geometries = npt.NDArray[np.object_]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an edge comes from: a drawn line with its kind, its owner's code, its course's number."""
+    """Where an edge comes from: a line with its kind, its owner's code, its course's number."""
 
     line: object
     kind: str
@@ -82,11 +82,9 @@ def _sources(tiling: Tiling) -> list[Source]:
     for cut in tiling.cuts:
         if cut.course < 0:
             out.append(Source(shapely.LineString(cut.line), cut.rank, cut.owner, -1))
-    near = city.buffer(0)
     for i, (course, line) in enumerate(zip(facts.courses(), tiling.lines, strict=True)):
-        inside = shapely.get_parts(
-            shapely.line_merge(shapely.intersection(shapely.LineString(line), near))
-        )
+        clipped = shapely.intersection(shapely.LineString(line), city)
+        inside = shapely.get_parts(shapely.line_merge(clipped))
         out += [Source(g, course.kind, "", i) for g in inside if g.geom_type == "LineString"]
     forced = [c for c in tiling.cuts if c.course >= 0]
     out += [
@@ -97,7 +95,7 @@ def _sources(tiling: Tiling) -> list[Source]:
 
 
 def _leaves(faces: Geometries, tiling: Tiling) -> Ints:
-    """The leaf around each face's inner point; -1 for faces outside the city (holes between parts)."""
+    """The leaf around each face's inner point; -1 for faces outside the city."""
     polygons = degrees(np.array([r.polygon for r in tiling.regions]))
     centre = shapely.point_on_surface(faces)
     tree = STRtree(polygons)
@@ -114,10 +112,19 @@ def _leaves(faces: Geometries, tiling: Tiling) -> Ints:
 def _origin(edges: Geometries, sources: list[Source]) -> Ints:
     """The most important source on which an edge lies, by a point in its middle."""
     middle = shapely.line_interpolate_point(metres(edges), 0.5, normalized=True)
-    tree = STRtree([s.line for s in sources])
-    edge, source = tree.query(middle, predicate="dwithin", distance=0.3)
+    pieces, owner = segments(np.array([s.line for s in sources]))
+    edge, piece = STRtree(pieces).query(middle, predicate="dwithin", distance=0.3)
+    source = owner[piece]
     rank = np.array([RANKS[s.kind] for s in sources])[source]
     order = np.lexsort((source, rank))
     out = np.full(len(edges), -1, dtype=np.int64)
     out[edge[order]] = source[order]
     return out
+
+
+def segments(lines: Geometries) -> tuple[Geometries, Ints]:
+    """The straight pieces of lines and the line of each: small boxes make a tree of them quick."""
+    xy, owner = shapely.get_coordinates(lines, return_index=True)
+    same = owner[:-1] == owner[1:]
+    pairs = np.stack([xy[:-1], xy[1:]], axis=1)[same]
+    return np.asarray(shapely.linestrings(pairs)), owner[:-1][same].astype(np.int64)

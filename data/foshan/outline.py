@@ -1,5 +1,7 @@
 """District outlines mended into one coverage, and lines drawn with the irregularity of nature."""
 
+from itertools import pairwise
+
 import numpy as np
 import shapely
 from scipy.sparse import coo_matrix
@@ -86,7 +88,7 @@ def drawn(course: Course, borders: BaseGeometry, rng: np.random.Generator) -> Ar
         return _along(course.points, borders)
     line = smoothed(course.points, 3)
     size, step = (0.02, 70.0) if course.kind == "river" else (0.004, 90.0)
-    legs = [wavy(a, b, rng, size, step)[:-1] for a, b in zip(line[:-1], line[1:], strict=True)]
+    legs = [wavy(a, b, rng, size, step)[:-1] for a, b in pairwise(line)]
     return smoothed(np.concatenate([*legs, line[-1:]]), 1)
 
 
@@ -100,7 +102,7 @@ def _along(points: Array, borders: BaseGeometry) -> Array:
     graph = coo_matrix((cost, pairs), shape=(len(xy), len(xy))).tocsr()
     stops = cKDTree(xy).query(points)[1]
     path: list[int] = [int(stops[0])]
-    for a, b in zip(stops[:-1], stops[1:], strict=True):
+    for a, b in pairwise(stops):
         before = dijkstra(graph, directed=False, indices=int(a), return_predecessors=True)[1]
         leg = [int(b)]
         while leg[-1] != a:

@@ -9,8 +9,9 @@ from scipy.sparse.csgraph import connected_components
 from shapely import STRtree
 
 from data.foshan import facts
+from data.foshan.facts import Ints
 from data.foshan.names import ordinal, stem
-from data.foshan.network import Geometries, Ints, degrees, metres
+from data.foshan.network import DEGREE_GRID, Geometries, degrees, metres
 from gis.codes import mint
 
 DEDICATED = {
@@ -22,6 +23,8 @@ DEDICATED = {
 """Kind of place: what its name ends in, its size as a share of the grid around it, how many."""
 PARK_TOWN = "440607101"
 FACES_PER_BEAT = 75
+STRAY = 0.10
+"""Share of grids that give up blocks to a neighbouring beat, if they lie at its border."""
 HOTLINES = (
     ("440604010", "440604011", "440604012", "440604100"),
     ("440605011", "440605125"),
@@ -90,7 +93,7 @@ def _towns(kind: str, host: np.ndarray, n: int) -> list[str]:
     codes = [c for c in facts.towns().code if c in set(host) and c != first]
     step = max(1, round(len(codes) / n))
     chosen = (codes[::step] + (codes[:4] if kind == "school" else []))[: n - bool(first)]
-    return ([first] if first in set(host) else []) + chosen  # type: ignore[list-item]
+    return [first, *chosen] if first and first in set(host) else chosen
 
 
 def _title(kind: str, town: str, village: str) -> str:
@@ -99,7 +102,7 @@ def _title(kind: str, town: str, village: str) -> str:
 
 
 def _site(shapes: Geometries, share: float, rng: np.random.Generator) -> object:
-    """A walled site around a grid's middle, inside its village: in metres, one polygon, no holes."""
+    """A walled site around a grid's middle, inside its village (metres): one polygon, no holes."""
     grid, village = shapes
     size = np.sqrt(grid.area * share)
     x, y = shapely.get_coordinates(shapely.point_on_surface(grid))[0]
@@ -114,92 +117,101 @@ def _site(shapes: Geometries, share: float, rng: np.random.Generator) -> object:
 
 
 def beats(
-    faces: Geometries, town: np.ndarray, village: np.ndarray, grid: np.ndarray, seed: int
+    faces: Geometries, leaf: Ints, town: np.ndarray, village: np.ndarray, seed: int
 ) -> gpd.GeoDataFrame:
-    """Police beats (警务责任区): mostly whole villages or grids, some cut through grids along a road.
+    """Police beats (警务责任区): mostly whole villages or grids, some cut through grids.
 
-    ``faces`` are the blocks between all roads, in degrees; beside them the codes of their town,
-    village and basic grid.
+    ``faces`` (degrees) are the blocks between all streets; beside each its leaf, the codes of its
+    town and its village. Neighbouring leaves have numbers near each other, as they come from the
+    same cut: a run of them is a beat.
     """
     rng = np.random.default_rng([seed, 110])
-    centre = facts.to_xy(shapely.get_coordinates(shapely.point_on_surface(faces)))
-    label = np.full(len(faces), -1, dtype=np.int64)
-    station = np.empty(len(faces), dtype=object)
-    start = 0
-    for code in np.unique(town):
-        mine = np.flatnonzero(town == code)
-        k = max(2, round(len(mine) / FACES_PER_BEAT))
-        group = _cluster(centre[mine], _unit(village[mine], grid[mine], rng), k)
-        label[mine] = start + group
-        station[mine] = code
-        start += int(group.max()) + 1
-    label = _mend(faces, label, town)
-    return _beat_table(faces, label, station, centre)
+    order = np.lexsort((leaf, town))
+    run = np.empty(len(faces), dtype=np.int64)
+    run[order] = _runs(leaf[order], town[order], village[order], rng)
+    a, b, shared = _borders(faces, town)
+    label = _mend(run, a, b, shared)
+    stray = rng.choice(np.unique(leaf), size=round(STRAY * len(np.unique(leaf))), replace=False)
+    for x, y in ((a, b), (b, a)):
+        over = (label[x] != label[y]) & np.isin(leaf[x], stray) & (shared > np.median(shared) / 2)
+        first = pd.Series(label[y[over]], index=x[over]).groupby(level=0).min()
+        label[first.index] = first.to_numpy()
+    return _beat_table(faces, _mend(label, a, b, shared), town)
 
 
-def _unit(village: np.ndarray, grid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """What stays together: the village for half of them, else the grid, else the single block."""
-    names = np.unique(village)
-    kind = dict(zip(names, rng.choice(3, len(names), p=(0.45, 0.40, 0.15)), strict=True))
-    which = np.array([kind[v] for v in village])
-    block = np.char.add("#", np.arange(len(grid)).astype(str)).astype(object)
-    return np.where(which == 0, village, np.where(which == 1, grid, block))
+def _runs(leaf: Ints, town: np.ndarray, village: np.ndarray, rng: np.random.Generator) -> Ints:
+    """Numbers of the runs into which blocks in order are parted; half end with a village."""
+    n = len(leaf)
+    ends: list[int] = []
+    new_leaf = np.flatnonzero(np.r_[True, leaf[1:] != leaf[:-1]])
+    new_village = np.flatnonzero(np.r_[True, village[1:] != village[:-1]])
+    new_town = np.flatnonzero(np.r_[True, town[1:] != town[:-1]])
+    for start, end in zip(new_town, np.r_[new_town[1:], n], strict=True):
+        parts = max(2, round((end - start) / FACES_PER_BEAT))
+        for at in np.linspace(start, end, parts + 1)[1:-1]:
+            to = (new_village, new_leaf)[int(rng.random() < 0.5)]
+            ends.append(int(to[np.abs(to - at).argmin()]))
+    marks = np.zeros(n, dtype=np.int64)
+    marks[np.unique(np.r_[ends, new_town])] = 1
+    return np.cumsum(marks)
 
 
-def _cluster(xy: facts.Array, unit: np.ndarray, k: int) -> Ints:
-    """Group places into ``k`` parts of about equal count, cut across the longer side; units whole."""
-    _, unit_id = np.unique(unit, return_inverse=True)
-    weight = np.bincount(unit_id)
-    centre = np.stack([np.bincount(unit_id, w) / weight for w in xy.T], axis=1)
-    label = np.zeros(len(weight), dtype=np.int64)
-    stack, fresh = [(np.arange(len(weight)), k)], 0
+def _cluster(xy: facts.Array, k: int) -> Ints:
+    """Group places into ``k`` parts of about equal count by cuts across the longer side."""
+    label = np.zeros(len(xy), dtype=np.int64)
+    stack, fresh = [(np.arange(len(xy)), k)], 0
     while stack:
         who, n = stack.pop()
         if n == 1 or len(who) == 1:
             label[who] = fresh
             fresh += 1
             continue
-        axis = int(np.ptp(centre[who, 1]) > np.ptp(centre[who, 0]))
-        order = who[np.argsort(centre[who, axis], kind="stable")]
-        part = np.cumsum(weight[order]) / weight[order].sum()
-        cut = int(np.clip(np.searchsorted(part, (n // 2) / n) + 1, 1, len(order) - 1))
+        axis = int(np.ptp(xy[who, 1]) > np.ptp(xy[who, 0]))
+        order = who[np.argsort(xy[who, axis], kind="stable")]
+        cut = int(np.clip(round(len(order) * (n // 2) / n), 1, len(order) - 1))
         stack += [(order[cut:], n - n // 2), (order[:cut], n // 2)]
-    return label[unit_id]
+    return label
 
 
-def _mend(faces: Geometries, label: Ints, town: np.ndarray) -> Ints:
-    """Give parts that are cut off from their beat to the neighbour around them, town by town."""
-    a, b = STRtree(faces).query(faces, predicate="intersects")
-    pair = (a < b) & (town[a] == town[b])
-    a, b = a[pair], b[pair]
-    shared = shapely.length(shapely.intersection(faces[a], faces[b]))
-    a, b, shared = a[shared > 0], b[shared > 0], shared[shared > 0]
+def _borders(shapes: Geometries, within: np.ndarray) -> tuple[Ints, Ints, facts.Array]:
+    """Pairs of neighbours in a coverage with the same ``within``, and the metres that they share.
+
+    Neighbours share whole segments, so no geometry needs to be intersected.
+    """
+    xy, owner = shapely.get_coordinates(shapes, return_index=True)
+    node = np.unique(
+        np.round(xy / DEGREE_GRID).astype(np.int64) @ [1 << 32, 1], return_inverse=True
+    )[1]
+    inside = owner[:-1] == owner[1:]
+    ends = np.sort(np.stack([node[:-1], node[1:]], axis=1)[inside], axis=1)
+    key = ends @ np.array([int(node.max()) + 1, 1])
+    length = np.hypot(*(np.diff(xy, axis=0)[inside] * facts.METRES).T)
+    order = np.argsort(key, kind="stable")
+    twin = np.flatnonzero(key[order][:-1] == key[order][1:])
+    side = owner[:-1][inside][order]
+    table = pd.DataFrame({"a": side[twin], "b": side[twin + 1], "m": length[order][twin]})
+    table = table[within[table.a] == within[table.b]].groupby(["a", "b"]).m.sum().reset_index()
+    return table.a.to_numpy(), table.b.to_numpy(), table.m.to_numpy()
+
+
+def _mend(label: Ints, a: Ints, b: Ints, shared: facts.Array) -> Ints:
+    """Give what is cut off from the rest of its label to the neighbour with the longest border."""
+    label = label.copy()
+    pairs = pd.DataFrame({"x": np.r_[a, b], "y": np.r_[b, a], "shared": np.r_[shared, shared]})
     for _ in range(12):
-        part = _parts(len(faces), a, b, label)
-        size = np.bincount(part)
-        keep = np.zeros(size.size, dtype=bool)
-        for each in (
-            pd.DataFrame({"label": label, "part": part, "n": size[part]})
-            .sort_values(["label", "n", "part"])
-            .drop_duplicates("label", keep="last")
-            .part
-        ):
-            keep[each] = True
-        loose = ~keep[part]
-        if not loose.any():
+        part = _parts(len(label), a, b, label)
+        size = np.bincount(part)[part]
+        main = pd.DataFrame({"label": label, "part": part, "size": size})
+        main = main.sort_values(["size", "part"]).drop_duplicates("label", keep="last")
+        loose = ~np.isin(part, main.part)
+        near = pairs[loose[pairs.x] & ~loose[pairs.y]]
+        if near.empty:
             break
-        table = pd.DataFrame(
-            {"face": np.r_[a, b], "other": np.r_[b, a], "shared": np.r_[shared, shared]}
-        )
-        table = table[loose[table.face] & ~loose[table.other]]
-        if table.empty:
-            break
-        table["part"], table["to"] = part[table.face], label[table.other]
-        best = table.groupby(["part", "to"]).shared.sum().reset_index().sort_values("shared")
-        best = best.drop_duplicates("part", keep="last").set_index("part").to
-        moved = loose & np.isin(part, best.index)
-        label = label.copy()
-        label[moved] = best.loc[part[moved]].to_numpy()
+        near = near.assign(part=part[near.x], to=label[near.y])
+        best = near.groupby(["part", "to"]).shared.sum().reset_index().sort_values("shared")
+        to = best.drop_duplicates("part", keep="last").set_index("part").to
+        moved = loose & np.isin(part, to.index)
+        label[moved] = to.loc[part[moved]].to_numpy()
     return label
 
 
@@ -209,9 +221,7 @@ def _parts(n: int, a: Ints, b: Ints, label: Ints) -> Ints:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _beat_table(
-    faces: Geometries, label: Ints, station: np.ndarray, centre: facts.Array
-) -> gpd.GeoDataFrame:
+def _beat_table(faces: Geometries, label: Ints, station: np.ndarray) -> gpd.GeoDataFrame:
     names = facts.towns().set_index("code").name
     shape = union_by(faces, label)
     first = np.searchsorted(np.sort(label), shape.index)
@@ -240,15 +250,15 @@ def red_grids(grids: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
 
 
 def sub_centres(villages: gpd.GeoDataFrame, addresses: pd.DataFrame) -> gpd.GeoDataFrame:
-    """Service areas of the towns' governance sub-centres: unions of villages, with place and specialty."""
+    """Service areas of the towns' sub-centres: villages, with address and specialty."""
     rows = []
     for i, (town, group) in enumerate(villages.groupby("parent", sort=True)):
         middle = facts.to_xy(
             shapely.get_coordinates(shapely.point_on_surface(group.geometry.to_numpy()))
         )
         k = int(np.clip(round(len(group) / 14), 1, 4))
-        label = _cluster(middle, group.code.to_numpy(), k)
-        label = _mend(group.geometry.to_numpy(), label, np.zeros(len(group)))
+        label = _cluster(middle, k)
+        label = _mend(label, *_borders(group.geometry.to_numpy(), np.zeros(len(group))))
         name = str(facts.towns().set_index("code").name[str(town)[:9]])
         for part in range(int(label.max()) + 1):
             area = shapely.coverage_union_all(group.geometry.to_numpy()[label == part])

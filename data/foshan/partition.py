@@ -122,7 +122,7 @@ def _clean(ring: Array) -> Array:
 
 
 def straight(ring: Array, angle: float, offset: float) -> tuple[Chord, bool] | None:
-    """The longest straight chord along ``angle``, ``offset`` metres across; whether it is the only one."""
+    """The longest chord along ``angle``, ``offset`` metres across; whether it is the only one."""
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]])
     s = ring @ across - offset
@@ -200,9 +200,14 @@ class Cutter:
             stack += [(second, n - m), (first, m)]
         return out
 
-    def cut(self, region: Region, best: Candidate, style: Style) -> tuple[Region, Region]:
-        """Draw the line, keep it, and hand people and courses to the two parts."""
-        chord = best.chord if best.course >= 0 else self._draw(region, best.chord, style)
+    def cut(
+        self, region: Region, best: Candidate, style: Style, seats: Array | None = None
+    ) -> tuple[Region, Region]:
+        """Draw the line, keep it, and hand people and courses to the two parts.
+
+        However the line bends, ``seats`` stay on their side of the straight one.
+        """
+        chord = best.chord if best.course >= 0 else self._draw(region, best.chord, style, seats)
         rings = splice(region.ring, chord)
         polygon = shapely.Polygon(rings[0])
         shapely.prepare(polygon)
@@ -265,10 +270,11 @@ class Cutter:
 
     def _along(self, region: Region, n: int, angle: float) -> Iterable[Candidate]:
         across = np.array([-np.sin(angle), np.cos(angle)])
-        s = region.people @ across if len(region.people) >= 4 else region.ring @ across
+        s = np.sort((region.people if len(region.people) >= 4 else region.ring) @ across)
         for m in {n // 2, max(1, round(n * 0.4)), n - max(1, round(n * 0.4))}:
             for shift in (0.0, -0.08, 0.08) if n < 4 else (0.0,):
-                offset = float(np.quantile(s, 1 - m / n + shift / n * 2))
+                k = int((1 - m / n + shift / n * 2) * (len(s) - 1))
+                offset = float(s[k : k + 2].mean())
                 hit = straight(region.ring, angle, offset)
                 if hit is None:
                     continue
@@ -297,7 +303,9 @@ class Cutter:
                 chord = self._draw(region, hit[0], style)
                 self.cuts.append(Cut(chord.line, style.rank, self.owner))
 
-    def _draw(self, region: Region, chord: Chord, style: Style) -> Chord:
+    def _draw(
+        self, region: Region, chord: Chord, style: Style, seats: Array | None = None
+    ) -> Chord:
         """The straight chord led into crossroads near its ends, and drawn with bends."""
         ends, edges = [], []
         length = float(np.hypot(*(chord.line[1] - chord.line[0])))
@@ -311,8 +319,9 @@ class Cutter:
         tries += [(list(chord.line), [chord.i, chord.j], w) for w in (style.wave / 3, 0.0)]
         for (a, b), (i, j), wave in tries:
             line = wavy(a, b, self.rng, wave, style.step)
-            if _passes(inner, line) and (i != j):
-                return Chord(line, i, j)
+            drawn = Chord(line, i, j)
+            if i != j and _passes(inner, line) and _agree(region.ring, drawn, chord, seats):
+                return drawn
         return chord
 
     def _joined(self, ring: Array, point: Array, edge: int, radius: float) -> tuple[Array, int]:
@@ -335,6 +344,15 @@ def _is_straight(ring: Array, k: int, point: Array) -> bool:
     u, v = point - before, after - point
     size = np.hypot(*u) * np.hypot(*v)
     return bool(size > 0 and np.dot(u, v) / size > 0.85)
+
+
+def _agree(ring: Array, drawn: Chord, meant: Chord, seats: Array | None) -> bool:
+    """Whether both lines part the seats alike."""
+    if seats is None:
+        return True
+    parts = [shapely.Polygon(splice(ring, chord)[0]) for chord in (drawn, meant)]
+    a, b = (shapely.contains_xy(part, seats[:, 0], seats[:, 1]) for part in parts)
+    return bool((a == b).all() or (a != b).all())
 
 
 def _passes(inner: BaseGeometry, line: Array) -> bool:

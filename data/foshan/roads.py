@@ -12,16 +12,17 @@ from shapely import STRtree
 from shapely.geometry.base import BaseGeometry
 
 from data.foshan import facts
+from data.foshan.facts import Ints
 from data.foshan.names import street_names
-from data.foshan.network import DEGREE_GRID, Geometries, Ints, Network, metres
+from data.foshan.network import DEGREE_GRID, Geometries, Network, degrees, metres, segments
 from data.foshan.tiling import Tiling
 
 CLASS_OF = {
     "motorway": "motorway", "trunk": "trunk", "primary": "primary", "district": "secondary",
     "town": "secondary", "village": "tertiary", "grid": "residential", "lane": "residential",
 }  # fmt: skip
-WIDE_M = 70.0
-"""Rivers with a greater half-width are crossed by main roads only."""
+WIDE_M = 130.0
+"""Wider rivers (half-width) are crossed by main roads only, the others by village roads too."""
 LONG_M = 1100.0
 """A grid street longer than this is a road of the village."""
 
@@ -82,15 +83,13 @@ def _over_water(
 ) -> tuple[Geometries, Ints]:
     """Lines that may cross water stay whole, the others end at the bank."""
     bodies = water["shape"].to_numpy()
-    edge, body = STRtree(bodies).query(lines, predicate="intersects", distance=None).reshape(2, -1)
+    body, edge = STRtree(lines).query(bodies, predicate="intersects")
     wet = np.zeros(len(lines), dtype=bool)
     wet[edge] = True
     widest = np.zeros(len(lines))
     np.maximum.at(widest, edge, water.half_width.to_numpy()[body])
-    main = np.isin(kind, ["motorway", "trunk", "primary"])
-    fit = (
-        main | (np.isin(kind, ["district", "town", "village"]) & (widest < 150)) | (widest < WIDE_M)
-    )
+    fit = np.isin(kind, ["motorway", "trunk", "primary"])
+    fit |= np.isin(kind, ["district", "town", "village"]) & (widest < WIDE_M)
     everything = shapely.union_all(bodies)
     shapely.prepare(everything)
     inside = np.zeros(len(lines))
@@ -106,7 +105,7 @@ def _over_water(
 
 
 def _through(lines: Geometries, bridge: np.ndarray, water: BaseGeometry) -> np.ndarray:
-    """Of the bridges, those that lead to the other bank: no end in the water but on another bridge."""
+    """Of the bridges, those that lead across: an end in the water meets another bridge."""
     bridge = bridge.copy()
     while True:
         index = np.flatnonzero(bridge)
@@ -133,7 +132,7 @@ def _joined(
     lines: Geometries, source: Ints, banks: Geometries
 ) -> tuple[Geometries, Ints, np.ndarray]:
     """Node the banks with the roads that reach them; the rest is noded already."""
-    tree = STRtree(banks)
+    tree = STRtree(segments(banks)[0])
     near = np.unique(tree.query(lines, predicate="dwithin", distance=0.5)[0])
     apart = np.ones(len(lines), dtype=bool)
     apart[near] = False
@@ -167,7 +166,7 @@ def _table(
             "length_m": shapely.length(lines),
             "source": np.where(bank, -1, source),
         },
-        geometry=shapely.transform(lines, lambda xy: np.round(facts.to_lonlat(xy), 7)),
+        geometry=degrees(lines),
         crs=4326,
     )
     return table[table.length_m > 0.02].reset_index(drop=True)

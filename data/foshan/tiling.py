@@ -97,7 +97,7 @@ def _towns(
     if len(who) == 1:
         return [(int(who[0]), region)]
     best = _town_cut(region, who, seats, share, cutter)
-    first, second = cutter.cut(region, best, TOWN)
+    first, second = cutter.cut(region, best, TOWN, seats[who])
     inside = shapely.contains_xy(first.polygon, seats[who, 0], seats[who, 1])
     if inside.all() or not inside.any():
         raise ValueError(f"no line parts the seats of towns {who.tolist()}: move a seat")
@@ -124,11 +124,19 @@ def _town_cut(
         near = shapely.distance(
             shapely.points(seats[who]), shapely.LineString(candidate.chord.line)
         )
-        clear = float(np.clip(near.min() / 1800.0, 0, 1))
+        clear = float(np.clip(near.min() / 2500.0, 0, 1))
+        clear -= 3.0 if near.min() < 500 else 0.0
         round_ = min(roundness(r)[1] for r in rings)
-        bonus = 0.45 if candidate.course >= 0 else 0.0
-        scored.append((round_ + 0.6 * clear + bonus - 0.8 * miss, k))
+        bonus = _bonus(candidate, cutter)
+        scored.append((round_ + 1.2 * clear + bonus - 0.8 * miss, k))
     return found[max(scored)[1]]
+
+
+def _bonus(candidate: Candidate, cutter: Cutter) -> float:
+    """Towns end at rivers first, at main roads second."""
+    if candidate.course < 0:
+        return 0.0
+    return 0.95 if cutter.kinds[candidate.course] == "river" else 0.40
 
 
 def _straight_town_cuts(
@@ -154,7 +162,7 @@ def _straight_town_cuts(
 
 
 def crowd(region: Region, seat: Array, n: int, rng: np.random.Generator) -> Array:
-    """``n`` points, where people live: the seat and its surroundings, hamlets, and few elsewhere."""
+    """``n`` points where people live: around the seat, in hamlets, and few elsewhere."""
     polygon = region.polygon
     shapely.prepare(polygon)
     radius = np.sqrt(polygon.area / np.pi)

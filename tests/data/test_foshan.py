@@ -1,4 +1,4 @@
-"""The demonstration city holds what it promises: counts, codes, exact nesting, believable shapes."""
+"""The demonstration city holds what it promises: counts, codes, nesting, believable shapes."""
 
 import geopandas as gpd
 import numpy as np
