@@ -182,6 +182,9 @@ def _installed() -> Iterator[Programs]:
 
 def _postgis(folder: Path, major: str) -> tuple[int, ...]:
     shared = _output(folder / "pg_config", "--sharedir") or f"/usr/share/postgresql/{major}"
+    library = Path(_output(folder / "pg_config", "--pkglibdir") or folder.parent / "lib")
+    if not any(library.glob("postgis-*")):  # Debian has the control file in another package
+        return ()
     try:
         control = (Path(shared) / "extension/postgis.control").read_text(encoding="utf-8")
     except OSError:

@@ -20,25 +20,22 @@ venv_works() {
 
 has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
-# The newest PostgreSQL that has PostGIS, as a major version; the other argument: without PostGIS too.
+# The newest PostgreSQL that has PostGIS, as a major version; with the word any: also one without.
 find_postgres() {
   for folder in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin; do
     [ -x "$folder/initdb" ] || continue
     major=$(printf '%s\n' "$folder" | sed 's/[^0-9]*\([0-9]*\).*/\1/')
     [ "$major" -ge $oldest_postgres ] || continue
-    for control in "/usr/share/postgresql/$major" "${folder%/bin}/share"; do
-      if [ "${1:-}" = any ] || [ -f "$control/extension/postgis.control" ]; then
-        printf '%s\n' "$major"
-        break
-      fi
-    done
+    if [ "${1:-}" = any ] || has_postgis "${folder%/bin}/lib"; then printf '%s\n' "$major"; fi
   done | sort -n | tail -n 1
 }
+
+has_postgis() { ls "$1"/postgis-*.so >/dev/null 2>&1; }
 
 has_postgres() {
   [ -n "${WANGGE_DATABASE_URL:-}" ] || [ -n "$(find_postgres)" ] ||
     { command -v pg_config >/dev/null && [ -x "$(pg_config --bindir)/initdb" ] &&
-      [ -f "$(pg_config --sharedir)/extension/postgis.control" ]; }
+      has_postgis "$(pg_config --pkglibdir)"; }
 }
 
 # On Ubuntu `chromium` is a snap, which the tests cannot use: there is nothing to install then.

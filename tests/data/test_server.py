@@ -212,6 +212,7 @@ def fake_programs(folder: Path, major: int, postgis: str | None) -> None:
         program.write_text(f"#!/bin/sh\necho '{answers.get(name, '')}'\n")
         program.chmod(0o755)
     if postgis:
+        (folder / "postgis-3.so").touch()
         control = folder / "extension/postgis.control"
         control.write_text(f"default_version = '{postgis}'\n")
 
