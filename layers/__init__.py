@@ -1,0 +1,1 @@
+"""Pictures: Folium pages, their shapes, colours and words."""

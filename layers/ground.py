@@ -187,7 +187,7 @@ def _table(
             given = frame[column] if column in frame else pd.Series(default, index=frame.index)
             out[column] = given.where(given.notna(), default).astype(str).to_numpy(dtype=object)
     out["geometry"] = _mended(shapes.to_numpy(), polygons=bool(tuple(columns)))
-    return out.astype({c: object for c in out.columns})
+    return out.astype(dict.fromkeys(out.columns, object))
 
 
 def _mended(shapes: Geometries, *, polygons: bool) -> Geometries:
@@ -275,7 +275,7 @@ def _outlines(chain: dict[str, pd.DataFrame], tolerance: float) -> dict[str, Geo
         if below is not None:
             children, shapes = below
             parts = pd.Series(shapes).groupby(children.up.to_numpy())
-            united = {up: shapely.coverage_union_all(p.dropna().to_numpy()) for up, p in parts}
+            united = {up: _united(p.dropna().to_numpy()) for up, p in parts}
             lonely = [i for i in range(len(table)) if i not in united or united[i].is_empty]
             rest = _simplified(own, tolerance)
             merged = [rest[i] if i in lonely else united[i] for i in range(len(table))]
@@ -284,6 +284,14 @@ def _outlines(chain: dict[str, pd.DataFrame], tolerance: float) -> dict[str, Geo
             own = _simplified(own, tolerance)
         out[name], below = own, (table, own)
     return dict(reversed(out.items()))
+
+
+def _united(parts: Geometries) -> Any:
+    """The union of flush neighbours; of overlapping ones too, more slowly."""
+    try:
+        return shapely.coverage_union_all(parts)
+    except shapely.errors.GEOSException:
+        return shapely.union_all(parts)
 
 
 def _simplified(shapes: Geometries, tolerance: float) -> Geometries:
@@ -302,7 +310,9 @@ def _nature(water: pd.DataFrame, tolerance: float) -> tuple[Geometries, Geometri
     """Water as surfaces and as courses (one of the two is ``None`` for each row)."""
     thin = _thinned(water.geometry.to_numpy(), tolerance)
     flat = shapely.get_dimensions(thin) == 2
-    return np.where(flat, thin, None), np.where(flat, None, thin)
+    surfaces, courses = thin.copy(), thin.copy()
+    surfaces[~flat], courses[flat] = None, None
+    return surfaces, courses
 
 
 def _thinned(shapes: Geometries, tolerance: float) -> Geometries:

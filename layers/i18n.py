@@ -26,7 +26,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "位置误差范围内有两个以上网格，首选可能不对",
         "More than one grid lies within the position's accuracy: the first choice may be wrong",
     ),
-    "off_map": ("其中 {n} 条没有坐标，不在图上", "{n} of them have no coordinates and are not drawn"),
+    "off_map": (
+        "其中 {n} 条没有坐标，不在图上",
+        "{n} of them have no coordinates and are not drawn",
+    ),
     "latest": ("最近一条", "Latest report"),
     "no_reports": ("{when}还没有上报", "No reports {when}"),
     "as_of": ("数据截至", "Data as of"),
@@ -101,7 +104,9 @@ class Texts:
 
     def __init__(self, lang: Lang) -> None:
         if lang not in get_args(Lang):
-            raise ValueError(f"language {lang!r} is not known; use one of {', '.join(get_args(Lang))}")
+            raise ValueError(
+                f"language {lang!r} is not known; use one of {', '.join(get_args(Lang))}"
+            )
         self.lang = lang
         self._column = get_args(Lang).index(lang)
 

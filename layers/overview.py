@@ -1,21 +1,22 @@
-"""The overview page: the city's grids, what was reported in a period, and what waits for a person."""
+"""The overview page: the city's grids, what was reported, and what waits for a person."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import h3
+import h3  # type: ignore[import-untyped]
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from folium import LayerControl
 from folium.plugins import FastMarkerCluster
+from folium.utilities import JsCode
 
 from layers.ground import LEVELS, Ground
 from layers.i18n import Lang, Texts
 from layers.page import CLUSTER_CSS, CLUSTER_JS, BaseMap, Call, Shapes
-from layers.style import NONE, RAMP, breaks
+from layers.style import NONE, breaks, colours
 
 Counts = npt.NDArray[np.int64]
 
@@ -71,7 +72,9 @@ def overview(
     """
     missing = [c for c in COLUMNS if c not in reports.columns]
     if missing:
-        raise ValueError(f"reports has no column {', '.join(missing)}; it has {list(reports.columns)}")
+        raise ValueError(
+            f"reports has no column {', '.join(missing)}; it has {list(reports.columns)}"
+        )
     say = Texts(lang)
     west, south, east, north = ground.bounds
     title = f"{ground.city} · {say('title')}"
@@ -94,7 +97,7 @@ def overview(
             "when": when,
             "counts": {level: c.tolist() for level, c in counts.items()},
             "breaks": cuts,
-            "colours": {level: _spread(len(c)) for level, c in cuts.items()},
+            "colours": {level: colours(len(c)) for level, c in cuts.items()},
             "none": NONE,
             "now": now.timestamp() * 1000,
             "latest": figures["latest_ms"],
@@ -109,7 +112,7 @@ def overview(
         when=when,
         period=_period(period, zone),
         now_ms=now.timestamp() * 1000,
-        as_of=f"{now.astimezone(zone):%Y-%m-%d %H:%M:%S}",
+        as_of=_moment(now.astimezone(zone), period[0].astimezone(zone)),
         levels=[level for level in ("villages", "grids") if level in counts] or [ground.finest],
         scales={level: _scale(c, say) for level, c in cuts.items()},
         commands=commands,
@@ -145,7 +148,7 @@ def _cluster(rows: list[list[Any]], name: str) -> FastMarkerCluster:
         callback="wangge.mark",
         icon_create_function="wangge.clusterIcon",
         name=name,
-        max_cluster_radius=60,
+        max_cluster_radius=JsCode("(zoom) => (zoom < 13 ? 80 : 30)"),
         show_coverage_on_hover=False,
         disable_clustering_at_zoom=17,
         chunked_loading=True,
@@ -170,9 +173,7 @@ def marks(reports: pd.DataFrame, zone: ZoneInfo, most: int = MARKS) -> list[list
     lat, lon = drawn.lat.to_numpy(dtype=float), drawn.lon.to_numpy(dtype=float)
     for resolution in range(10, 0, -1):
         cell = pd.factorize(
-            np.array(
-                [h3.latlng_to_cell(y, x, resolution) for y, x in zip(lat, lon, strict=True)]
-            )
+            np.array([h3.latlng_to_cell(y, x, resolution) for y, x in zip(lat, lon, strict=True)])
         )[0]
         if cell.max() < most:
             break
@@ -217,7 +218,9 @@ def _counts(ground: Ground, reports: pd.DataFrame) -> dict[str, Counts]:
     place = ground.members.reindex(reports.grid.dropna().astype(str)).dropna().to_numpy(dtype=int)
     areas, level = ground.areas, ground.finest
     every = np.bincount(place[place >= 0], minlength=len(areas[level]) + len(areas["dedicated"]))
-    counts = {level: every[: len(areas[level])], "dedicated": every[len(areas[level]) :]}
+    counts = {level: every[: len(areas[level])]}
+    if level == "grids":
+        counts["dedicated"] = every[len(areas[level]) :]
     for above in [n for n in reversed(LEVELS[: LEVELS.index(level)]) if n in areas]:
         counts[above] = _summed(areas[level], counts[level], len(areas[above]))
         if level == "grids":
@@ -263,7 +266,7 @@ def _figures(
 
 
 def _busiest(ground: Ground, counts: Mapping[str, Counts], most: int = 5) -> list[dict[str, Any]]:
-    """The areas with the most reports, dedicated grids among them: layer, position, names, count."""
+    """The areas with the most reports, dedicated grids among them: layer, position, names, n."""
     ranked = [
         (int(n), level, int(i))
         for level in (ground.finest, "dedicated")
@@ -284,7 +287,8 @@ def _path(ground: Ground, level: str, position: int) -> tuple[str, str]:
         row = ground.areas[level].iloc[position]
         names.append(row["name"] or row["code"])
         coarser = [
-            n for n in LEVELS[: LEVELS.index("grids" if level == "dedicated" else level)]
+            n
+            for n in LEVELS[: LEVELS.index("grids" if level == "dedicated" else level)]
             if n in ground.areas
         ]
         if not coarser:
@@ -295,9 +299,8 @@ def _path(ground: Ground, level: str, position: int) -> tuple[str, str]:
 
 def _scale(cuts: list[int], say: Texts) -> list[tuple[str, str]]:
     """Colour and label of each class, fewest first."""
-    colours = _spread(len(cuts))
     out = [(NONE, say("none"))]
-    for i, (low, colour) in enumerate(zip(cuts, colours, strict=True)):
+    for i, (low, colour) in enumerate(zip(cuts, colours(len(cuts)), strict=True)):
         if i + 1 == len(cuts):
             label = say("and_more", n=low) if len(cuts) > 1 else f"{low}+"
         else:
@@ -306,15 +309,14 @@ def _scale(cuts: list[int], say: Texts) -> list[tuple[str, str]]:
     return out
 
 
-def _spread(classes: int) -> list[str]:
-    """So many colours, over the whole ramp."""
-    return [RAMP[round(i * (len(RAMP) - 1) / max(classes - 1, 1))] for i in range(classes)]
-
-
 def _is_today(period: tuple[datetime, datetime], now: datetime, zone: ZoneInfo) -> bool:
     start, end, today = (moment.astimezone(zone) for moment in (*period, now))
     midnight = today.replace(hour=0, minute=0, second=0, microsecond=0)
     return start == midnight and end >= today.replace(microsecond=0)
+
+
+def _moment(moment: datetime, day: datetime) -> str:
+    return moment.strftime("%H:%M:%S" if moment.date() == day.date() else "%Y-%m-%d %H:%M:%S")
 
 
 def _period(period: tuple[datetime, datetime], zone: ZoneInfo) -> str:

@@ -35,7 +35,7 @@ PAGE_LIMIT = 3_000_000
 templates = Environment(loader=FileSystemLoader(ASSETS), autoescape=True, trim_blocks=True)
 
 
-class _Document(Figure):
+class _Document(Figure):  # type: ignore[misc]
     """Folium's figure as a document that names its language and stays off other hosts."""
 
     _template = Template(
@@ -52,8 +52,8 @@ class _Document(Figure):
         self.lang = {"zh": "zh-CN", "en": "en"}[lang]
 
 
-class _Raw(Element):
-    """Text that goes into the document as it is; Folium's own elements compile theirs as a template."""
+class _Raw(Element):  # type: ignore[misc]
+    """Text that goes into the document as it is; Folium would compile it as a template."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class _Raw(Element):
         return self.text
 
 
-class BaseMap(folium.Map):
+class BaseMap(folium.Map):  # type: ignore[misc]
     """A Folium map without tiles, without Bootstrap, jQuery and icon fonts."""
 
     default_js = [("leaflet", LEAFLET_JS), ("topojson", TOPOJSON_JS)]  # noqa: RUF012 (Folium's name)
@@ -109,8 +109,8 @@ class BaseMap(folium.Map):
         return _inlined(text) if self_contained else text
 
 
-class Shapes(folium.map.Layer):
-    """A layer that the page's script draws: ``wangge.layers[draw](map)`` returns the Leaflet layer."""
+class Shapes(folium.map.Layer):  # type: ignore[misc]
+    """A layer that the page's script draws: ``wangge.layers[draw](map)`` returns it."""
 
     _template = folium.template.Template(
         "{% macro script(this, kwargs) %}"
@@ -125,7 +125,7 @@ class Shapes(folium.map.Layer):
         self.draw = draw
 
 
-class Call(folium.elements.MacroElement):
+class Call(folium.elements.MacroElement):  # type: ignore[misc]
     """One call of the page's script, at this place among the layers."""
 
     _template = folium.template.Template(
@@ -191,4 +191,3 @@ def _stylesheet(url: str) -> str:
         return f"url(data:{kind};base64,{base64.b64encode(image.read_bytes()).decode()})"
 
     return re.sub(r"url\(['\"]?([^)'\":#]+)['\"]?\)", embedded, path.read_text(encoding="utf-8"))
-

@@ -1,4 +1,4 @@
-"""Colours and classes of the maps: calm, light, safe for colour-blind readers and for projectors."""
+"""Colours and classes of the maps: calm, light, safe for colour-blind readers and projectors."""
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ TINTS = ("#cfe1f2", "#fbe3c0", "#d6ead2", "#f3d3dc", "#e3dcf0", "#f4efb8", "#cfe
 
 
 def breaks(counts: npt.ArrayLike, classes: int = len(RAMP)) -> list[int]:
-    """The least count of each class, for whole counts: ``[1, 2, 4, 8]`` means 1, 2–3, 4–7, 8 and more.
+    """The least count of each class of whole counts: ``[1, 2, 4]`` means 1, 2–3, 4 and more.
 
     Quantiles of the counts above zero, so that each colour is about as frequent as the next, with
     the last tenth split off, because what piles up most is what the reader looks for.
@@ -41,8 +41,17 @@ def breaks(counts: npt.ArrayLike, classes: int = len(RAMP)) -> list[int]:
         return []
     shares = np.append(np.linspace(0, 0.9, classes)[1:-1], 0.9)
     cuts = np.ceil(np.quantile(some, shares)).astype(int)
-    distinct = np.unique(cuts[cuts > 1])
-    return [1, *distinct.tolist()]
+    out: list[int] = [1, *np.unique(cuts[cuts > 1]).tolist()]
+    # Where nearly everything is 1, the few high counts get classes of their own.
+    while len(out) < classes - 1 and 2 * out[-1] <= some.max():
+        out.append(2 * out[-1])
+    return out
+
+
+def colours(classes: int) -> list[str]:
+    """A colour for each class, over the ramp; the darkest only where there are enough classes."""
+    last = min(len(RAMP) - 1, classes + 1)
+    return [RAMP[round(i * last / max(classes - 1, 1))] for i in range(classes)]
 
 
 def tints(polygons: npt.NDArray[np.object_]) -> list[str]:

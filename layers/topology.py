@@ -5,7 +5,7 @@ topojson-client reads in the browser. Made for arrays of thousands of polygons t
 their vertices, as the pieces of a coverage do; it does no overlay of its own.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+Array = Any
+"""Array-like of geometries."""
 Ints = npt.NDArray[np.int64]
 DECIMALS = 5
 SCALE = 10.0**-DECIMALS
@@ -29,7 +31,7 @@ class _Rings:
 
 
 def topology(
-    areas: Mapping[str, Sequence[Any]], lines: Mapping[str, Sequence[Any]] | None = None
+    areas: Mapping[str, Array], lines: Mapping[str, Array] | None = None
 ) -> dict[str, Any]:
     """TopoJSON of arrays of polygons and of lines in degrees.
 
@@ -103,12 +105,12 @@ def _polygons(array: npt.NDArray[Any], arcs: list[list[list[int]]]) -> list[dict
 
 
 def _open_rings(rings: npt.NDArray[Any]) -> tuple[_Rings, Ints]:
-    """Rings in whole steps without repeated vertices; those that keep an area, and which these are."""
+    """Rings in whole steps without repeated vertices: those with an area, and which these are."""
     lonlat, ring = shapely.get_coordinates(rings, return_index=True)
     xy = _whole(lonlat)
     # The closing vertex equals the first one: a vertex stays if it differs from the one before,
     # which for a ring's first vertex is the one before the closing vertex, hence never itself.
-    stays = np.r_[False, (np.diff(ring) == 0) & np.any(np.diff(xy, axis=0) != 0, axis=1)]
+    stays = 1 + np.flatnonzero((np.diff(ring) == 0) & np.any(np.diff(xy, axis=0) != 0, axis=1))
     xy, ring = xy[stays], ring[stays]
     size = np.bincount(ring, minlength=len(rings))
     solid = size >= 3
@@ -143,7 +145,7 @@ def _chains(rings: _Rings, arcs: list[list[list[int]]]) -> list[list[int]]:
 
 
 def _edges(node: Ints, after: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """The number of the edge that leaves each vertex, whichever way, and which nodes are junctions."""
+    """The number of the edge that leaves each vertex (either way), and which nodes join more."""
     a, b = node, node[after]
     low, high = np.minimum(a, b), np.maximum(a, b)
     pairs, edge = np.unique(low * (node.max() + 1) + high, return_inverse=True)
@@ -162,13 +164,13 @@ def _rotated(rings: _Rings, node: Ints, junction: npt.NDArray[np.bool_]) -> Ints
 
     Two rings round the same hole then start at the same vertex and share their one arc.
     """
-    rank = node + np.where(junction[node], 0, node.max() + 1)
-    least = np.minimum.reduceat(rank, rings.first)
+    rank: Ints = node + ~junction[node] * (node.max() + 1)
+    least: Ints = np.minimum.reduceat(rank, rings.first)
     ring = np.repeat(np.arange(len(rings.size)), rings.size)
     found = np.flatnonzero(rank == least[ring])
     begin = found[np.unique(ring[found], return_index=True)[1]] - rings.first
     place = np.arange(len(rings.xy)) - rings.first[ring]
-    order: Ints = rings.first[ring] + (place + begin[ring]) % rings.size[ring]
+    order = (rings.first[ring] + (place + begin[ring]) % rings.size[ring]).astype(np.int64)
     return order
 
 

@@ -56,13 +56,12 @@
   const areaTip = (level) => (layer) => {
     const i = layer.feature.id;
     const kind = level === "dedicated" ? `<em>${t("dedicated")}</em>` : "";
-    const n = data.counts[level]?.[i] ?? 0;
-    const usual = data.counts[level]
-      ? `<small>${t("count_usual", { level: t(level === "dedicated" ? "grids" : level), mean: mean(level) })}</small>`
+    const counts = data.counts[level];
+    const figures = counts
+      ? `<div class="n">${t("count_here", { n: counts[i], when: data.when })}</div><small>${t("count_usual", { level: t(level === "dedicated" ? "grids" : level), mean: mean(level) })}</small>`
       : "";
     return `<b>${esc(label(level, i))}</b> ${kind}<div>${esc(chain(level, i).join(" › "))}</div>
-      <div class="code">${t("code")} ${esc(code(level, i))}</div>
-      <div class="n">${t("count_here", { n, when: data.when })}</div>${usual}`;
+      <div class="code">${t("code")} ${esc(code(level, i))}</div>${figures}`;
   };
 
   const fill = (level, colour, edge) =>
@@ -125,10 +124,12 @@
     return L.geoJSON(features("roads"), { style });
   };
 
+  // On the map the committee's name is its place's: 永新村民委员会 is 永新村.
+  const place = (name) => name.replace(/(居民委员会|居委会|民委员会|委会)$/, "");
   const names = (level) =>
     data.labels[level].flatMap((at, i) => at ? [L.marker([at[1], at[0]], {
       pane: "names", interactive: false, keyboard: false,
-      icon: L.divIcon({ className: `name ${level}`, html: `<span>${esc(label(level, i))}</span>`, iconSize: null }),
+      icon: L.divIcon({ className: `name ${level}`, html: `<span>${esc(place(label(level, i)))}</span>`, iconSize: null }),
     })] : []);
 
   layers.borders = (map) => {
@@ -216,6 +217,6 @@
     });
     const control = document.querySelector(".leaflet-control-layers");
     if (map.getSize().x <= 700) control.classList.remove("leaflet-control-layers-expanded");
-    document.body.classList.add("ready");
+    wangge.settle(map);
   };
 })();

@@ -34,16 +34,15 @@ wangge.pane = (map, name, z, interactive) => {
   return interactive ? L.svg({ pane: name }) : L.canvas({ pane: name, padding: 0.3 });
 };
 
-// The panel lies on the map: what is fitted goes beside it, on a phone below it.
+// Panel and legend lie on the map: what is fitted goes between them, on a phone above and below.
 wangge.fit = (map, bounds, options = {}) => {
   const size = map.getSize();
-  const panel = document.querySelector(".panel");
-  const box = panel ? panel.getBoundingClientRect() : { right: 0, bottom: 0 };
-  const beside = size.x > 700;
-  const foot = document.querySelector(".legend").getBoundingClientRect();
+  const panel = document.querySelector(".panel").getBoundingClientRect();
+  const legend = document.querySelector(".legend").getBoundingClientRect();
+  const wide = size.x > 700;
   map.fitBounds(bounds, {
-    paddingTopLeft: beside ? [box.right + 12, 16] : [8, box.bottom + 8],
-    paddingBottomRight: beside ? [16, 16] : [8, size.y - foot.top + 8],
+    paddingTopLeft: wide ? [panel.right + 12, 16] : [8, panel.bottom + 8],
+    paddingBottomRight: wide ? [legend.width + 24, 16] : [8, legend.height + 16],
     ...options,
   });
 };
@@ -67,16 +66,25 @@ wangge.start = (map) => {
   wangge.clock();
   setInterval(wangge.clock, 10000);
   document.querySelectorAll("a[data-lang]").forEach(wangge.language);
+  const position = map.getSize().x > 700 ? "bottomleft" : "bottomright";
   L.control.zoom({
-    position: "bottomright", zoomInTitle: wangge.t("zoom_in"), zoomOutTitle: wangge.t("zoom_out"),
+    position, zoomInTitle: wangge.t("zoom_in"), zoomOutTitle: wangge.t("zoom_out"),
   }).addTo(map);
-  L.control.scale({ imperial: false, maxWidth: 140, position: "bottomright" }).addTo(map);
-  wangge.margins();
-  window.addEventListener("resize", wangge.margins);
-  const home = () => wangge.fit(map, wangge.data.bounds, { animate: false });
-  home();
+  L.control.scale({ imperial: false, maxWidth: 140, position }).addTo(map);
+  wangge.fit(map, wangge.data.bounds, { animate: false });
   map.setMinZoom(Math.floor(map.getZoom()) - 1);
   map.setMaxZoom(18);
-  window.addEventListener("beforeprint", () => { map.invalidateSize({ animate: false }); });
-  window.addEventListener("afterprint", () => { map.invalidateSize({ animate: false }); });
+};
+
+// Once the layers have filled the legend, its size is known, and the city is fitted for good.
+wangge.settle = (map) => {
+  new ResizeObserver(wangge.margins).observe(document.querySelector(".panel"));
+  new ResizeObserver(wangge.margins).observe(document.querySelector(".legend"));
+  wangge.margins();
+  const whole = () => wangge.fit(map, wangge.data.bounds, { animate: false });
+  whole();
+  for (const event of ["beforeprint", "afterprint"]) {
+    window.addEventListener(event, () => map.invalidateSize({ animate: false }));
+  }
+  document.body.classList.add("ready");
 };
