@@ -11,7 +11,7 @@ from data.foshan.names import estate_names
 from data.foshan.network import Geometries, Network, metres
 
 ADDRESSES = 80_000
-STEP_M, LONG_STEP_M = 8.0, 40.0
+STEP_M, LONG_STEP_M = 8.0, 20.0
 """Metres of road for one pair of numbers: streets of a town, roads across the city."""
 
 
@@ -42,16 +42,17 @@ def gazetteer(
     point = shapely.points(lonlat)
     hit, grid = tree.query(point, predicate="within")
     far = np.array([s.course >= 0 for s in net.sources])[usable.source.to_numpy()[row[hit]]]
-    number = 2 * (place[hit] // np.where(far, LONG_STEP_M, STEP_M)).astype(int) + np.where(
-        left[hit], 1, 2
-    )
+    name = usable.name.to_numpy()[row[hit]]
+    start = pd.Series(place[hit]).groupby(name).transform("min").to_numpy()
+    from_start = np.where(far, (place[hit] - start) // LONG_STEP_M, place[hit] // STEP_M)
+    number = 2 * from_start.astype(int) + np.where(left[hit], 1, 2)
     out = pd.DataFrame(
         {
-            "address": _prefix(grids)[grid] + usable.name.to_numpy()[row[hit]],
+            "address": _prefix(grids)[grid] + name,
             "lon": lonlat[hit, 0],
             "lat": lonlat[hit, 1],
             "grid": grids.code.to_numpy()[grid],
-            "road": usable.name.to_numpy()[row[hit]],
+            "road": name,
         }
     )
     out["address"] += pd.Series(number).astype(str) + "号"

@@ -94,7 +94,7 @@ def _assemble(seed: int, tiling: Tiling, net: Network, tell: Progress) -> City:
     tell("drawing beats and service areas", 0.9)
     town, village = np.array(tiling.town)[net.leaf], np.array(tiling.village)[net.leaf]
     beats = overlays.beats(net.faces, net.leaf, town, village, seed)
-    special = overlays.dedicated(grids, rng)
+    special = overlays.dedicated(grids, ways.water, rng)
     out = City(
         city, districts, towns, villages,
         pd.concat([grids, special[grids.columns]], ignore_index=True),

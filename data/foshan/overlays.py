@@ -7,6 +7,7 @@ import shapely
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from shapely import STRtree
+from shapely.geometry.base import BaseGeometry
 
 from data.foshan import facts
 from data.foshan.facts import Ints
@@ -49,12 +50,15 @@ def union_by(shapes: Geometries, key: np.ndarray) -> pd.Series:
     return pd.Series([shapely.coverage_union_all(g) for g in groups], index=keys)
 
 
-def dedicated(grids: gpd.GeoDataFrame, rng: np.random.Generator) -> gpd.GeoDataFrame:
+def dedicated(
+    grids: gpd.GeoDataFrame, water: gpd.GeoDataFrame, rng: np.random.Generator
+) -> gpd.GeoDataFrame:
     """Grids of their own over parts of basic ones: parks, schools, hospitals, wholesale markets."""
+    wet = shapely.union_all(metres(water.geometry.to_numpy())).buffer(15.0)
     villages = facts.villages().set_index("village_code")
     host = villages.host.loc[grids.parent].to_numpy()
     area = shapely.area(metres(grids.geometry.to_numpy()))
-    rows: list[tuple[str, str, str, object]] = []
+    rows: list[tuple[str, str, str, BaseGeometry]] = []
     used: set[str] = set()
     plan = [(kind, t) for kind, (_, _, n) in DEDICATED.items() for t in _towns(kind, host, n)]
     for kind, town in plan:
@@ -66,7 +70,9 @@ def dedicated(grids: gpd.GeoDataFrame, rng: np.random.Generator) -> gpd.GeoDataF
         village = str(grids.parent.iloc[pick])
         used.add(village)
         home = shapely.coverage_union_all(grids.geometry[grids.parent == village].to_numpy())
-        shape = _site(metres(np.array([grids.geometry.iloc[pick], home])), DEDICATED[kind][1], rng)
+        shape = _site(
+            metres(np.array([grids.geometry.iloc[pick], home])), DEDICATED[kind][1], rng, wet
+        )
         title = facts.towns().set_index("code").name[town].removesuffix("街道").removesuffix("镇")
         rows.append(
             (village, kind, _title(kind, title, stem(villages.village_name[village])), shape)
@@ -101,16 +107,21 @@ def _title(kind: str, town: str, village: str) -> str:
     return f"{town}{end}" if kind in ("industrial_park", "hospital") else f"{town}{village}{end}"
 
 
-def _site(shapes: Geometries, share: float, rng: np.random.Generator) -> object:
-    """A walled site around a grid's middle, inside its village (metres): one polygon, no holes."""
+def _site(
+    shapes: Geometries, share: float, rng: np.random.Generator, wet: BaseGeometry
+) -> BaseGeometry:
+    """A walled site around a grid's middle, inside its village, on land (metres): one polygon."""
     grid, village = shapes
     size = np.sqrt(grid.area * share)
-    x, y = shapely.get_coordinates(shapely.point_on_surface(grid))[0]
+    land = shapely.difference(grid, wet)
+    x, y = shapely.get_coordinates(shapely.point_on_surface(grid if land.is_empty else land))[0]
     wide, high = size * rng.uniform(1.0, 1.35), size * rng.uniform(0.7, 0.95)
     box = shapely.box(x - wide / 2, y - high / 2, x + wide / 2, y + high / 2)
     turned = shapely.affinity.rotate(box, float(rng.uniform(-25, 25)))
     inside = (
-        shapely.intersection(turned, village.buffer(-4.0)).buffer(-6.0).buffer(6.0, quad_segs=2)
+        shapely.intersection(turned, shapely.difference(village, wet).buffer(-4.0))
+        .buffer(-6.0)
+        .buffer(6.0, quad_segs=2)
     )
     best = max(shapely.get_parts(inside), key=lambda g: g.area)
     return shapely.Polygon(best.exterior).simplify(1.0)

@@ -128,6 +128,7 @@ def _town_cut(
         clear -= 3.0 if near.min() < 500 else 0.0
         round_ = min(roundness(r)[1] for r in rings)
         bonus = _bonus(candidate, cutter)
+        miss += max(0.0, miss - 0.5)
         scored.append((round_ + 1.2 * clear + bonus - 0.8 * miss, k))
     return found[max(scored)[1]]
 

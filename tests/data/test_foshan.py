@@ -11,6 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from data.foshan import facts
 from data.foshan.city import City, generate
 from data.foshan.outline import mended
+from data.foshan.overlays import red_grids
+from data.foshan.tiling import tile
 from gis.codes import check
 
 PART = ("440604",)
@@ -19,6 +21,11 @@ PART = ("440604",)
 @pytest.fixture(scope="module")
 def chancheng() -> City:
     return generate(districts=PART)
+
+
+@pytest.fixture(scope="module")
+def sanshui() -> City:
+    return generate(seed=7, districts=["440607"])
 
 
 def basic(city: City) -> gpd.GeoDataFrame:
@@ -191,15 +198,16 @@ def test_sub_centre_of_shiwan_stands_in_kuiqi_east_road(chancheng: City) -> None
 
 
 def test_same_seed_same_bytes_other_seed_other_city(chancheng: City) -> None:
-    again, other = generate(districts=PART), generate(seed=7, districts=PART)
+    again = generate(districts=PART)
     for name, table in vars(chancheng).items():
         same = getattr(again, name)
         if isinstance(table, gpd.GeoDataFrame):
             assert table.to_wkb().equals(same.to_wkb()), name
         else:
             pd.testing.assert_frame_equal(table, same)
-    assert not basic(chancheng).to_wkb().equals(basic(other).to_wkb())
-    assert len(basic(other)) == len(basic(chancheng))
+    here, there = (tile(seed, PART, lambda _what, _share: None) for seed in (4406, 7))
+    assert len(here.regions) == len(there.regions) == len(basic(chancheng))
+    assert any(len(a.line) != len(b.line) for a, b in zip(here.cuts, there.cuts, strict=False))
 
 
 def test_unknown_district_is_named() -> None:
@@ -207,14 +215,45 @@ def test_unknown_district_is_named() -> None:
         generate(districts=["440699"])
 
 
-def test_grids_are_small_in_the_centre_and_large_in_the_hills() -> None:
-    city = generate(districts=["440608"])
-    grids = basic(city)
+def test_grids_are_small_in_the_centre_and_large_in_the_hills(sanshui: City) -> None:
+    grids = basic(sanshui)
     area = shapely.area(metres(grids.geometry))
     host = facts.villages().set_index("village_code").host[grids.parent].to_numpy()
-    seat = facts.to_xy(
-        facts.towns().set_index("code").loc[["440608004"], ["lon", "lat"]].to_numpy()
-    )
+    towns = facts.towns().set_index("code")
+    seat = facts.to_xy(towns.loc[["440607001"], ["lon", "lat"]].to_numpy())
     xy = shapely.get_coordinates(shapely.centroid(metres(grids.geometry)))
     centre = np.hypot(*(xy - seat).T) < 2500
-    assert np.median(area[centre]) < 0.25 * np.median(area[host == "440608108"])
+    assert np.median(area[centre]) < 0.25 * np.median(area[host == "440607106"])
+
+
+def test_towns_lie_around_their_seats_and_host_the_special_units(sanshui: City) -> None:
+    towns = sanshui.towns.set_index("code")
+    seats = facts.towns()[facts.towns().code.str.startswith("440607")]
+    mine = towns.geometry[seats.code + "000"].to_numpy()
+    assert shapely.contains_xy(mine, seats.lon, seats.lat).all()
+    special = sanshui.villages[sanshui.villages.code.str[6] == "4"]
+    assert len(special) == 5
+    assert set(special.parent) <= set(towns.index)
+
+
+def test_datang_park_is_a_dedicated_grid_on_land(sanshui: City) -> None:
+    park = sanshui.grids[sanshui.grids.name == "大塘工业园"]
+    assert park.kind.tolist() == ["dedicated"]
+    assert park.residents.tolist() == [61_000]
+    towns = sanshui.towns.set_index("code").geometry
+    assert towns["440607101000"].contains(park.geometry.iloc[0])
+    special = sanshui.grids[sanshui.grids.kind == "dedicated"]
+    assert not special.geometry.intersects(shapely.union_all(sanshui.water.geometry)).any()
+
+
+def test_red_grids_are_dalis_basic_grids() -> None:
+    dali = facts.villages()[facts.villages().town_code == "440605125"].village_code.tolist()
+    parent = [dali[0], "440604010001", dali[1]]
+    shapes = [shapely.box(i, 0, i + 1, 1) for i in range(3)]
+    grids = gpd.GeoDataFrame(
+        {"code": [f"{p}001" for p in parent], "parent": parent}, geometry=shapes, crs=4326
+    )
+    red = red_grids(grids)
+    assert red.grid.tolist() == [f"{dali[0]}001", f"{dali[1]}001"]
+    assert red.code.is_unique
+    assert (red.geometry.to_numpy() == np.array(shapes)[[0, 2]]).all()
