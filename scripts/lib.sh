@@ -7,7 +7,7 @@ fail() {
   exit 1
 }
 
-hash_of() { sha256sum "$1" | cut -d' ' -f1; }
+hash_of() { sha256sum "$1" 2>/dev/null | cut -d' ' -f1; }
 
 is_stamped() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 

@@ -58,7 +58,7 @@ missing_things() {
 }
 
 install_system_packages() {
-  missing=$(missing_things "$1")
+  missing=$(echo $(missing_things "$1"))
   [ -n "$missing" ] || return 0
   case $missing in *python* | *postgres*) ;; *) can_install || { say_skipped; return 0; } ;; esac
   command -v apt-get >/dev/null ||
@@ -91,7 +91,7 @@ say_skipped() { say "No right to install packages: tests that need what is missi
 
 apt_install() {
   $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >&2
+    -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >/dev/null
 }
 
 packages_for_python() {
