@@ -83,8 +83,16 @@ wangge.settle = (map) => {
   wangge.margins();
   const whole = () => wangge.fit(map, wangge.data.bounds, { animate: false });
   whole();
-  for (const event of ["beforeprint", "afterprint"]) {
-    window.addEventListener(event, () => map.invalidateSize({ animate: false }));
-  }
+  const home = map.getZoom();
+  // A sheet has another size than the screen; the browser does not lay the map out again by itself.
+  const sheet = (printing) => {
+    const wasWhole = Math.abs(map.getZoom() - home) < 0.01 || printing === false && wangge.wasWhole;
+    wangge.wasWhole = wasWhole;
+    document.body.classList.toggle("printing", printing);
+    map.invalidateSize({ animate: false });
+    if (wasWhole) whole();
+  };
+  window.addEventListener("beforeprint", () => sheet(true));
+  window.addEventListener("afterprint", () => sheet(false));
   document.body.classList.add("ready");
 };
