@@ -1,0 +1,1 @@
+"""PostGIS and files: the only place where SQL is."""

@@ -126,7 +126,7 @@ WHERE a.layer = :layer AND upper(o.recorded) = :change
 
 
 def ensure_layer(connection: Connection, name: str, **facts: str) -> None:
-    """Make the overlay layer `name` if it is not there; `facts`: title, title_en, source, licence."""
+    """Make the overlay layer `name` if need be; `facts`: title, title_en, source, licence."""
     connection.execute(
         text(
             "INSERT INTO layer (name, title, title_en, source, licence)"

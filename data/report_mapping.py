@@ -30,6 +30,8 @@ _NAMES: dict[str, str] = {
     "描述 内容 主要内容 详情 标题 摘要",
     "address": "address addressstring streetaddress incidentaddress location_address block "
     "地址 详细地址 事发地址 事发地点 发生地点 发生地址 地点 位置",
+    "premises": "premises locationdescription locationtype placetype premisetype 场所 场所类型 "
+    "地点类型 处所",
     "channel": "channel source origin 渠道 来源渠道 来源 受理渠道 诉求渠道",
 }
 # Longitude and latitude are taken as a pair: x with y, never x with latitude.
@@ -63,8 +65,9 @@ class Mapping(BaseModel):
         The column that names each row's datum.
     datum_is : str or None
         The datum itself, for rows that name none.
-    accuracy_m, occurred_at, kind, text, address, channel : str or None
-        Radius in metres, date and time, kind of matter, description, address, way in.
+    accuracy_m, occurred_at, kind, premises, text, address, channel : str or None
+        Radius in metres, date and time, kind of matter, kind of place (shop, street, home),
+        description, address, way in.
     date_order : {'mdy', 'dmy'} or None
         How dates such as 03/04/2019 are meant; None: told from the other dates.
     omit : tuple of str
@@ -83,6 +86,7 @@ class Mapping(BaseModel):
     accuracy_m: str | None = None
     occurred_at: str | None = None
     kind: str | None = None
+    premises: str | None = None
     text: str | None = None
     address: str | None = None
     channel: str | None = None

@@ -29,6 +29,7 @@ _PAIR = (
     rf'^\s*(?:(?:SRID=\d+;)?\s*POINT\s*(?:ZM|Z|M)?\s*\(|\{{.*"coordinates"\s*:\s*\[|[\(\[])?\s*'
     rf"(?P<a>{_NUMBER})\s*[,;\s]\s*(?P<b>{_NUMBER})(?:[,\s]+{_NUMBER})*\s*(?:[\)\]]\s*)?(?:(?:,\s*\".*)?\}}\s*)?$"
 )
+_TEXTS = ("kind", "premises", "text", "address", "channel")
 _SPELL = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -50,7 +51,7 @@ class Parsed:
         Radius in metres; NaN where it is not given, or given as 0.
     occurred_at : pyarrow.Array of timestamp[us, UTC]
         Null where it is not given.
-    kind, text, address, channel : pyarrow.Array of string
+    kind, premises, text, address, channel : pyarrow.Array of string
         Trimmed; null where empty.
     attributes : pyarrow.Array of string
         A JSON object of all columns that are not mapped, without the empty ones.
@@ -70,6 +71,7 @@ class Parsed:
     accuracy_m: Floats
     occurred_at: pa.Array
     kind: pa.Array
+    premises: pa.Array
     text: pa.Array
     address: pa.Array
     channel: pa.Array
@@ -212,7 +214,7 @@ def parse(
         datum=names,
         accuracy_m=accuracy_m,
         occurred_at=pa.array(times.values, pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
-        **{name: columns.trimmed(name) for name in ("kind", "text", "address", "channel")},
+        **{name: columns.trimmed(name) for name in _TEXTS},
         attributes=_attributes(columns.unmapped(), columns.size),
         verdict=verdict.column(),
         date_order=times.date_order,

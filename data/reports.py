@@ -145,7 +145,8 @@ listed AS (
     )
     SELECT :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :premises,
            :description, :address, CAST(:x AS double precision), CAST(:y AS double precision),
-           :datum, CAST(:accuracy_m AS double precision), ST_SetSRID(ST_MakePoint(:lon, :lat), 4326),
+           :datum, CAST(:accuracy_m AS double precision),
+           ST_SetSRID(ST_MakePoint(:lon, :lat), 4326),
            CAST(:attributes AS jsonb), :layer, f.area_id, f.version_id,
            CASE WHEN f.area_id IS NULL THEN 'none' WHEN :by_address THEN 'address'
                 WHEN l.n > 1 AND l.border_m <= :border_m THEN 'on_border'
@@ -231,14 +232,22 @@ def _point(connection: Connection, new: NewReport) -> tuple[Point | None, bool, 
         triage = "unknown_datum"
     if not new.address:
         return None, False, triage or "no_place"
-    matches = addresses.lookup(connection, new.address, known=_now(connection))
+    match = by_address(connection, new.address, _now(connection))
+    if isinstance(match, str):
+        return None, False, triage or match
+    return Point(match.lon, match.lat, "wgs84", match.accuracy_m), True, None
+
+
+def by_address(connection: Connection, address: str, known: datetime) -> "addresses.Match | str":
+    """The one place that an address is without doubt, or the reason why there is none."""
+    matches = addresses.lookup(connection, address, known=known)
     if not matches:
-        return None, False, triage or "address_unknown"
+        return "address_unknown"
     best = matches[0]
     ahead = len(matches) == 1 or best.score - matches[1].score >= CLEAR_LEAD
     if best.score < CLEAR_SCORE or not (ahead or best.how == "exact"):
-        return None, False, triage or "address_uncertain"
-    return Point(best.lon, best.lat, "wgs84", best.accuracy_m), True, None
+        return "address_uncertain"
+    return best
 
 
 def clues(address: str | None) -> dict[str, Any]:
@@ -255,14 +264,16 @@ def clues(address: str | None) -> dict[str, Any]:
 
 
 def _now(connection: Connection) -> datetime:
-    return connection.execute(text("SELECT now()")).scalar_one()
+    now: datetime = connection.execute(text("SELECT now()")).scalar_one()
+    return now
 
 
 def _number(connection: Connection, source: str, external_id: str) -> int:
-    return connection.execute(
+    number: int = connection.execute(
         text("SELECT id FROM report WHERE source = :source AND external_id = :external_id"),
         {"source": source, "external_id": external_id},
     ).scalar_one()
+    return number
 
 
 def _check_layer(connection: Connection, layer: str) -> None:
@@ -322,10 +333,11 @@ def triage_counts(connection: Connection) -> dict[str, int]:
     """How many reports wait, by reason."""
     rows = connection.execute(
         text(
-            "SELECT triage, count(*) AS count FROM report WHERE triage IS NOT NULL GROUP BY 1 ORDER BY 1"
+            "SELECT triage, count(*) AS number FROM report WHERE triage IS NOT NULL"
+            " GROUP BY 1 ORDER BY 1"
         )
     )
-    return {str(row.triage): int(row.count) for row in rows}
+    return {str(row.triage): int(row.number) for row in rows}
 
 
 # --- a person decides -----------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Every setting of the program in one place; each is an environment variable with the prefix WANGGE_."""
+"""Every setting of the program in one place: environment variables that begin with WANGGE_."""
 
 from functools import cache
 from pathlib import Path

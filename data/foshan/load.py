@@ -1,0 +1,129 @@
+"""The demonstration city into the database, through the doors that a real city uses."""
+
+import io
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+import shapely
+from sqlalchemy import Connection, Engine, text
+
+from data import addresses, areas, intake, reports
+from data.foshan import feed
+from data.foshan.city import City, generate
+
+Progress = Callable[[str, float], None]
+
+OVERLAYS = {
+    "beats": ("警务责任区", "Police beats"),
+    "red_grids": ("党建小红格", "Red grids"),
+    "sub_centres": ("综治分中心服务区", "Sub-centre service areas"),
+    "hotline_areas": ("12345热线服务区", "Hotline service areas"),
+}
+TREE = {"city": "city", "districts": "district", "towns": "town", "villages": "village",
+        "grids": "grid"}  # fmt: skip
+# Phones and mini-programs speak GCJ-02, the police's GPS units WGS 84.
+SOURCES = {
+    "12345": ("12345政务服务便民热线", "gcj02", 50.0),
+    "110": ("110报警服务台", "wgs84", 30.0),
+    "mini-program": ("佛山智慧调解小程序", "gcj02", 30.0),
+    "grid-worker": ("网格员上报", "gcj02", 15.0),
+    "walk-in": ("综治中心来访", None, None),
+}
+MADE_UP = "borders made up for demonstration; names and codes: china-division 2.7.0 (MIT)"
+
+
+def is_empty(engine: Engine) -> bool:
+    """Whether the database has no areas at all."""
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT NOT EXISTS (SELECT 1 FROM area)"))
+        return bool(found.scalar_one())
+
+
+def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: None) -> City:
+    """Draw Foshan and load it whole, or not at all."""
+    city = generate(seed, lambda what, share: progress(what, 0.6 * share))
+    with areas.change(engine, "import", "demonstration city") as change:
+        for done, (name, layer) in enumerate(TREE.items()):
+            progress(f"loading {name}", 0.6 + 0.03 * done)
+            frame = getattr(city, name)
+            if layer == "city":
+                frame = frame.drop(columns="parent")
+            areas.record(change, layer, frame)
+        for done, (name, (title, title_en)) in enumerate(OVERLAYS.items()):
+            progress(f"loading {name}", 0.8 + 0.02 * done)
+            areas.ensure_layer(
+                change.connection, name, title=title, title_en=title_en, source=MADE_UP
+            )
+            areas.record(change, name, getattr(city, name))
+        progress("loading roads and water", 0.88)
+        _ground(change.connection, city)
+        progress("loading addresses", 0.9)
+        rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
+        addresses.add(change.connection, rows, "demonstration")
+        for source, (title, datum, accuracy) in SOURCES.items():
+            reports.set_source(
+                change.connection, source, title=title, datum=datum, accuracy_m=accuracy
+            )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE"))
+    progress("done", 1.0)
+    return city
+
+
+def _ground(connection: Connection, city: City) -> None:
+    """Roads and water under the areas."""
+    roads = city.roads.assign(kind="road")
+    water = city.water.assign(kind="water", **{"class": "river"})
+    for frame in (roads, water):
+        _copy(connection, frame)
+
+
+def _copy(connection: Connection, frame: gpd.GeoDataFrame) -> None:
+    extra = frame.drop(columns=["kind", "class", "name", "geometry"])
+    table = pd.DataFrame(
+        {
+            "kind": frame["kind"],
+            "class": frame["class"],
+            "name": frame["name"].fillna(""),
+            "attributes": [
+                json.dumps(_plain(r), ensure_ascii=False) for r in extra.to_dict("records")
+            ],
+            "geom": shapely.to_wkb(
+                shapely.set_srid(frame.geometry.values, 4326), hex=True, include_srid=True
+            ),
+        }
+    )
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False, header=False)
+    cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+    with cursor.copy(
+        "COPY ground (kind, class, name, attributes, geom) FROM STDIN"
+        " (FORMAT csv, FORCE_NOT_NULL (name))"
+    ) as copy:
+        copy.write(buffer.getvalue())
+
+
+def _plain(row: dict[Any, Any]) -> dict[str, Any]:
+    return {str(k): v.item() if hasattr(v, "item") else v for k, v in row.items() if v is not None}
+
+
+def load_day(engine: Engine, count: int = 3230, progress: Progress = lambda _w, _s: None) -> None:
+    """The reports of the last 24 hours: a 365th part of the article's 1.18 million."""
+    progress("the last day's reports", 0.97)
+    with engine.connect() as connection:
+        places = pd.read_sql(
+            text('SELECT "text" AS address, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM address'),
+            connection,
+        )
+    table = feed.day(places, datetime.now(UTC), count)
+    with tempfile.TemporaryDirectory() as folder:
+        for source, rows in table.groupby("source"):
+            path = Path(folder) / f"{source}.csv"
+            rows.to_csv(path, index=False)
+            intake.run(engine, path, intake.Options(str(source)))

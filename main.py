@@ -1,0 +1,313 @@
+"""The command line: one short function per command."""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.markup import escape
+from sqlalchemy.exc import SQLAlchemyError
+
+from data.settings import settings
+from layers import console
+
+app = typer.Typer(
+    help="Wangge 网格: every report finds its grid and the people who can help.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+bring = typer.Typer(help="Bring areas, reports or addresses in from files.", no_args_is_help=True)
+app.add_typer(bring, name="import")
+
+File = Annotated[Path, typer.Argument(help="the file")]
+LayerName = Annotated[str, typer.Option("--layer", help="the layer, as grid or beats")]
+Maps = Annotated[list[str] | None, typer.Option("--map", help="field=column, again for each")]
+Moment = Annotated[str | None, typer.Option(help="ISO date or time; without a zone the city's")]
+
+
+def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A fault of the input or of the set-up ends with one sentence, not with a traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except KeyboardInterrupt:
+            console.fail("stopped; what was not finished was not taken in")
+            raise typer.Exit(130) from None
+        except SQLAlchemyError as error:
+            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            console.fail(
+                f"the database refused or went away: {escape(reason)}. Nothing is half done; "
+                "run the same command again once it is back."
+            )
+            raise typer.Exit(1) from None
+        except (ValueError, OSError, RuntimeError) as error:
+            console.fail(escape(str(error)))
+            raise typer.Exit(1) from None
+
+    return run
+
+
+def ready() -> Any:
+    """The engine of a running, migrated database."""
+    from data import migrate
+    from data.engine import database_url, engine
+
+    migrate.upgrade(database_url())
+    return engine()
+
+
+def moment(given: str | None) -> datetime | None:
+    """An ISO date or time; without a zone it is the city's."""
+    if given is None:
+        return None
+    try:
+        read = datetime.fromisoformat(given)
+    except ValueError:
+        raise ValueError(f"{given!r} is no ISO date or time, such as 2026-03-01") from None
+    return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(settings().timezone))
+
+
+# --- the service ----------------------------------------------------------------------------------
+
+
+@app.command()
+@guarded
+def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
+    """Set everything up, load the demonstration city, serve it and let reports come in."""
+    from data.foshan import load
+
+    engine = ready()
+    if load.is_empty(engine):
+        with console.share("Foshan") as progress:
+            load.load(engine, progress=progress)
+            load.load_day(engine, progress=progress)
+    engine.dispose()
+    _serve(settings().host, settings().port, rate)
+
+
+@app.command()
+@guarded
+def serve(host: str | None = None, port: int | None = None) -> None:
+    """Serve the API and the pages."""
+    ready().dispose()
+    _serve(host or settings().host, port or settings().port, 0)
+
+
+def _serve(host: str, port: int, rate: float) -> None:
+    """Run the web server until it is stopped, with the demonstration's reports beside it."""
+    import uvicorn
+
+    from data.foshan.caller import Caller
+
+    at = f"http://{host}:{port}"
+    config = uvicorn.Config(
+        "api.main:create_app", factory=True, host=host, port=port, log_level="warning"
+    )
+    console.out.print(f"Wangge is at [bold]{at}[/] (the API: {at}/docs); Ctrl-C stops it.")
+    caller = Caller(at, rate) if rate else None
+    if caller:
+        caller.start()
+    try:
+        uvicorn.Server(config).run()
+    finally:
+        if caller:
+            caller.stop()
+
+
+@app.command()
+@guarded
+def stop() -> None:
+    """Stop the private database server."""
+    from data import server
+
+    stopped = server.stop(settings().home)
+    console.out.print("stopped" if stopped else "it was not running")
+
+
+@app.command()
+@guarded
+def status() -> None:
+    """Say what runs and what the database holds."""
+    from data import areas, reports, server
+
+    console.pairs("Server", vars(server.status(settings().home)).items())
+    with ready().connect() as connection:
+        lines = [
+            (f"{each['name']} {each['title']}", each["areas"]) for each in areas.layers(connection)
+        ]
+        waiting = reports.triage_counts(connection).items()
+    console.pairs("Areas in force", lines)
+    console.pairs("Reports in triage", waiting)
+
+
+@app.command()
+@guarded
+def migrate(revision: str = "head") -> None:
+    """Bring the database to the newest schema (or to REVISION)."""
+    from data import migrate as migrations
+    from data.engine import database_url
+
+    migrations.upgrade(database_url(), revision)
+    console.out.print(f"the database is at {revision}")
+
+
+@app.command()
+@guarded
+def openapi() -> None:
+    """Print the API's description."""
+    from api.main import create_app
+
+    json.dump(create_app().openapi(), sys.stdout, ensure_ascii=False, indent=2)
+    sys.stdout.write("\n")
+
+
+@app.command("settings")
+@guarded
+def show_settings() -> None:
+    """List every setting, what it is now and what it is for."""
+    fields = type(settings()).model_fields.items()
+    console.grid(
+        "Settings",
+        ("variable", "now", "what for"),
+        [(f"WANGGE_{n.upper()}", getattr(settings(), n), f.description) for n, f in fields],
+    )
+
+
+# --- files in and out -----------------------------------------------------------------------------
+
+
+@bring.command("areas")
+@guarded
+def import_areas(
+    file: File,
+    layer: LayerName,
+    map: Maps = None,
+    crs: Annotated[str | None, typer.Option(help="overrules the file: gcj02, EPSG:…")] = None,
+    encoding: str | None = None,
+    file_layer: Annotated[str | None, typer.Option(help="which layer of the file")] = None,
+    valid_from: Moment = None,
+    replace: Annotated[bool, typer.Option(help="end the areas that the file lacks")] = False,
+    repair: Annotated[bool, typer.Option(help="close narrow gaps and overlaps")] = False,
+    accept_faults: Annotated[bool, typer.Option(help="take it in with its faults")] = False,
+    title: Annotated[str | None, typer.Option(help="a new layer's title, in Chinese")] = None,
+    title_en: Annotated[str | None, typer.Option(help="and in English")] = None,
+    source: str = "",
+    licence: str = "",
+    faults: Annotated[Path | None, typer.Option(help="GeoJSON of the faults")] = None,
+) -> None:
+    """Take areas into a layer: GeoJSON, GeoPackage, Shapefile, GeoParquet in any CRS."""
+    from data import area_files, vector_files
+
+    options = area_files.Options(
+        layer, tuple(map or ()), crs, encoding, file_layer, moment(valid_from), replace, repair,
+        accept_faults, title, title_en, source, licence,
+    )  # fmt: skip
+    where = faults or Path(f"{file.name.split('.')[0]}.faults.geojson")
+    try:
+        done = area_files.load(ready(), file, options)
+    except area_files.CoverageError as error:
+        console.faults(error.faults)
+        vector_files.write(error.faults, where)
+        raise ValueError(f"{error} The faults are in {where}.") from None
+    if len(done.faults):
+        console.faults(done.faults)
+        if faults:
+            vector_files.write(done.faults, where)
+    if done.moved is not None:
+        lines = done.moved[["code", "kind", "area_m2", "displacement_m"]].round(2)
+        console.grid("Mended", tuple(lines.columns), lines.itertuples(index=False, name=None))
+    for note in done.notes:
+        console.out.print(note)
+    counted = ("areas", "added", "unchanged", "ended")
+    console.pairs(f"Layer {layer}", [(name, getattr(done, name)) for name in counted])
+
+
+@app.command("export")
+@guarded
+def export_areas(file: File, layer: LayerName, at: Moment = None, known: Moment = None) -> None:
+    """Write a layer, as it was at a moment, to GeoJSON, GeoPackage, Shapefile or GeoParquet."""
+    from data import area_files
+
+    count = area_files.save(ready(), file, layer, at=moment(at), known=moment(known))
+    console.out.print(f"{count:,} areas of {layer} are in {file}")
+
+
+@bring.command("reports")
+@guarded
+def import_reports(
+    file: File,
+    source: Annotated[str, typer.Option(help="who sends them: a hotline, an app")] = "file",
+    layer: LayerName = "grid",
+    map: Maps = None,
+    mapping: Annotated[Path | None, typer.Option(help="YAML of field: column")] = None,
+    datum: Annotated[str | None, typer.Option(help="wgs84, gcj02, bd09, EPSG:… …")] = None,
+    timezone: Annotated[str | None, typer.Option(help="of times without one")] = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    since: Moment = None,
+    until: Moment = None,
+    all_or_nothing: Annotated[bool, typer.Option(help="one bad row and none is taken")] = False,
+    memory: Annotated[bool, typer.Option(help="use what was confirmed before")] = True,
+    check: Annotated[str | None, typer.Option(help="column with a published code")] = None,
+    confirm: Annotated[str | None, typer.Option(help="column with the settled code")] = None,
+    rejects: Annotated[Path | None, typer.Option(help="where rejected rows go")] = None,
+) -> None:
+    """Take reports in: CSV, XLSX, JSON Lines, GeoJSON, GeoParquet. The same file twice is once."""
+    from data import intake
+
+    options = intake.Options(
+        source, layer, tuple(map or ()), str(mapping) if mapping else None, datum, timezone,
+        encoding, sheet, moment(since), moment(until), all_or_nothing, memory, check, confirm,
+    )  # fmt: skip
+    with console.rows(file.name) as progress:
+        done = intake.run(ready(), file, options, rejects=rejects, progress=progress)
+    for note in done.notes:
+        console.out.print(note)
+    console.pairs(f"{file.name} → {layer}", done.lines())
+    for reason, count in sorted(done.reasons.items(), key=lambda item: -item[1])[:10]:
+        console.out.print(f"  rejected {count:,}: {escape(reason)}")
+    if done.agreement:
+        console.pairs(f"Placement against column {check}", done.agreement.lines())
+
+
+@bring.command("addresses")
+@guarded
+def import_addresses(
+    file: File,
+    source: str = "file",
+    map: Maps = None,
+    datum: Annotated[str, typer.Option(help="of the file's coordinates")] = "wgs84",
+) -> None:
+    """Take addresses with their positions into the gazetteer."""
+    from data import addresses
+
+    with console.rows(file.name) as progress, ready().begin() as connection:
+        done = addresses.import_file(connection, file, tuple(map or ()), datum, source, progress)
+    console.pairs(file.name, done.lines())
+
+
+@app.command("source")
+@guarded
+def set_source(
+    name: str,
+    datum: Annotated[str | None, typer.Option(help="of coordinates that name none")] = None,
+    accuracy: Annotated[float | None, typer.Option(help="metres, where none is named")] = None,
+    title: str | None = None,
+) -> None:
+    """Set what holds for a source's reports unless they say otherwise."""
+    from data import reports
+
+    with ready().begin() as connection:
+        reports.set_source(connection, name, datum=datum, accuracy_m=accuracy, title=title)
+    console.out.print(f"source {name} is set")
+
+
+if __name__ == "__main__":
+    app()
