@@ -27,7 +27,7 @@ TEXT = 60
 COLUMNS = ("lon", "lat", "kind", "received", "grid", "triage", "ambiguous")
 
 COMMANDS = (
-    "python main.py demo",
+    "make demo",
     "python main.py import areas FILE --layer grid",
 )
 

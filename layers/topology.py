@@ -170,8 +170,8 @@ def _rotated(rings: _Rings, node: Ints, junction: npt.NDArray[np.bool_]) -> Ints
     found = np.flatnonzero(rank == least[ring])
     begin = found[np.unique(ring[found], return_index=True)[1]] - rings.first
     place = np.arange(len(rings.xy)) - rings.first[ring]
-    order = (rings.first[ring] + (place + begin[ring]) % rings.size[ring]).astype(np.int64)
-    return order
+    turned = (place + begin[ring]) % rings.size[ring]
+    return (rings.first[ring] + turned).astype(np.int64)
 
 
 def _whole(lonlat: npt.NDArray[np.float64]) -> Ints:
