@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -58,10 +58,12 @@ def normalised(url: str) -> str:
 def engine() -> Engine:
     """Return this process's engine, after a look that a PostGIS new enough answers.
 
+    A private server that dies while the engine is in use is started again by the next connection.
+
     Raises
     ------
     ServerError
-        When it does not, with what to do.
+        When there is no such PostGIS, with what to do.
     """
     made = create_engine(database_url(), connect_args=_CONNECT, **_POOL)
     try:
@@ -69,6 +71,7 @@ def engine() -> Engine:
     except ServerError:
         made.dispose()
         raise
+    _keep_alive(made)
     return made
 
 
@@ -76,7 +79,20 @@ def engine() -> Engine:
 def async_engine() -> AsyncEngine:
     """Return this process's engine for coroutines, to the same database as `engine`."""
     url = engine().url  # and with it the checks
-    return create_async_engine(url, connect_args=_CONNECT, **_POOL)
+    made = create_async_engine(url, connect_args=_CONNECT, **_POOL)
+    _keep_alive(made.sync_engine)
+    return made
+
+
+def _keep_alive(made: Engine) -> None:
+    if settings().database_url:
+        return
+    home = settings().home
+
+    def before_connecting(*_: object) -> None:
+        server.revive(home)
+
+    event.listen(made, "do_connect", before_connecting)
 
 
 def check_postgis(candidate: Engine) -> None:

@@ -27,7 +27,7 @@ from data import server_process as process
 from data.server_cluster import Cluster, find_cluster, make_cluster, record, recorded
 from data.server_programs import Account, Programs, ServerError, find_programs, last_line
 
-__all__ = ["ServerError", "Status", "ensure", "status", "stop"]
+__all__ = ["ServerError", "Status", "ensure", "revive", "status", "stop"]
 
 DATABASE = "wangge"
 LOG_BYTES = 10_000_000
@@ -94,6 +94,16 @@ def ensure(home: Path, *, tuning: Mapping[str, str] | None = None) -> str:
             _make_database(socket)
             record(cluster, socket)
             return _url(socket, DATABASE)
+
+
+def revive(home: Path) -> None:
+    """Start the server in `home` again if it died; one that was stopped on purpose stays so."""
+    home = _absolute(home)
+    with _plain_errors(home):
+        cluster = find_cluster(home)
+        died_or_lives = cluster is not None and cluster.pid_file.exists()
+    if died_or_lives:
+        ensure(home)
 
 
 def stop(home: Path) -> bool:

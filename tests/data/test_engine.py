@@ -1,14 +1,21 @@
 """The engine's way to a database, and what is said when there is none that will do."""
 
+import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from data import engine as module
+from data import server, server_cluster, server_process
 from data.engine import check_postgis, normalised
 from data.server import ServerError
+from data.settings import settings
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg2"])
@@ -75,25 +82,74 @@ def test_database_without_a_fit_postgis(
         check_postgis(pretending(rows))
 
 
+@pytest.fixture
+def forgetful() -> Iterator[None]:
+    """Lets a test change the settings of this process."""
+    cached = (settings, module.engine, module.async_engine)
+    for each in cached:
+        each.cache_clear()
+    yield
+    for each in cached:
+        each.cache_clear()
+
+
+@pytest.mark.usefixtures("forgetful")
 def test_setting_leads_to_the_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = database_url.replace("postgresql+psycopg", "postgres")
     monkeypatch.setenv("WANGGE_DATABASE_URL", plain)
-    for cached in (module.settings, module.engine):
-        cached.cache_clear()
+    assert module.database_url() == database_url
+    assert module.engine() is module.engine()
+    with module.engine().connect() as connection:
+        assert connection.scalar(text("show application_name")) == "wangge"
+    module.engine().dispose()
+
+
+@pytest.mark.usefixtures("forgetful")
+def test_private_server_that_died_is_revived_but_a_stopped_one_rests(
+    short_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = short_tmp / "home"
+    monkeypatch.delenv("WANGGE_DATABASE_URL", raising=False)
+    monkeypatch.setenv("WANGGE_HOME", str(home))
+    server.ensure(home, tuning={"fsync": "off"})
+
+    async def answer() -> object:
+        async with module.async_engine().connect() as connection:
+            return await connection.scalar(text("select 1"))
+
+    async def answers() -> list[object]:
+        first = await answer()
+        kill(home)
+        second = await answer()
+        await module.async_engine().dispose()
+        return [first, second]
+
     try:
-        assert module.database_url() == database_url
-        assert module.engine() is module.engine()
         with module.engine().connect() as connection:
-            assert connection.scalar(text("show application_name")) == "wangge"
+            assert connection.scalar(text("select 1")) == 1
+        kill(home)
+        with module.engine().connect() as connection:
+            assert connection.scalar(text("select 1")) == 1
+        assert asyncio.run(answers()) == [1, 1]
+        assert server.stop(home)
+        with pytest.raises(OperationalError):
+            module.engine().connect()
+        assert not server.status(home).running
     finally:
         module.engine().dispose()
-        for cached in (module.settings, module.engine):
-            cached.cache_clear()
+        server.stop(home)
+
+
+def kill(home: Path) -> None:
+    """Kill the server as a machine without memory does, and its children, so that none answers."""
+    pid = server.status(home).pid
+    cluster = server_cluster.find_cluster(home.resolve())
+    assert pid and cluster
+    os.kill(pid, signal.SIGKILL)
+    server_process.end_orphans(cluster)
 
 
 def test_url_serves_coroutines_too(database_url: str) -> None:
-    import asyncio
-
     async def answer() -> object:
         engine = create_async_engine(database_url)
         async with engine.connect() as connection:
