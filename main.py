@@ -63,15 +63,15 @@ def ready() -> Any:
     return engine()
 
 
-def moment(given: str | None) -> datetime | None:
-    """An ISO date or time; without a zone it is the city's."""
+def moment(given: str | None, timezone: str | None = None) -> datetime | None:
+    """An ISO date or time; without a zone it is in `timezone`, or else the city's."""
     if given is None:
         return None
     try:
         read = datetime.fromisoformat(given)
     except ValueError:
         raise ValueError(f"{given!r} is no ISO date or time, such as 2026-03-01") from None
-    return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(settings().timezone))
+    return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(timezone or settings().timezone))
 
 
 # --- the service ----------------------------------------------------------------------------------
@@ -262,9 +262,10 @@ def import_reports(
     """Take reports in: CSV, XLSX, JSON Lines, GeoJSON, GeoParquet. The same file twice is once."""
     from data import intake
 
+    between = moment(since, timezone), moment(until, timezone)
     options = intake.Options(
         source, layer, tuple(map or ()), str(mapping) if mapping else None, datum, timezone,
-        encoding, sheet, moment(since), moment(until), all_or_nothing, memory, check, confirm,
+        encoding, sheet, *between, all_or_nothing, memory, check, confirm,
     )  # fmt: skip
     with console.rows(file.name) as progress:
         done = intake.run(ready(), file, options, rejects=rejects, progress=progress)

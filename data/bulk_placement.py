@@ -131,7 +131,7 @@ class Map:
             [],
             np.empty(0, np.int64),
         )
-        epochs = self.moments.searchsorted(at, side="right")
+        epochs = self.moments.searchsorted(at.as_unit("us"), side="right")
         rows_of: list[npt.NDArray[np.int64]] = []
         for epoch in np.unique(epochs):
             rows = np.flatnonzero(epochs == epoch)

@@ -328,9 +328,8 @@ class _Run:
         table = parsed.table().filter(keep)
         source = batch.table.filter(keep)
         lon, lat, accuracy, by_address, triage = self._positions(table)
-        at = pd.DatetimeIndex(table["occurred_at"].to_pandas()).fillna(
-            pd.Timestamp(self.city.known)
-        )
+        now = pd.Timestamp(self.city.known)
+        at = pd.DatetimeIndex(table["occurred_at"].to_pandas()).as_unit("us").fillna(now)
         placed = self.city.place(
             lon, lat, accuracy, at, _objects(table["address"]), _objects(table["premises"])
         )
