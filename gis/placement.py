@@ -29,6 +29,8 @@ QUADRANT = 8  # segments of a quarter of the uncertainty disc
 MEMORY_RADIUS_M = 300.0
 STREET_SCALE_M = 100.0
 MARGIN_M = 500.0
+EDGE_DEG = 0.01
+FINEST_M = 0.001  # no position is known better
 
 # What a point's candidates are scored by: share of the disc, then what was confirmed at the same
 # point, in the same block, along the same side of the street at the same kind of place. The
@@ -157,7 +159,8 @@ class Coverage:
             np.zeros(len(self.polygons), bool) if dedicated is None else np.asarray(dedicated, bool)
         )
         self.tree = shapely.STRtree(self.polygons)
-        self._flat = shapely.transform(self.polygons, _conformal)
+        # Straight edges bend in the conformal plane: short ones by less than 0.1 m.
+        self._flat = shapely.transform(shapely.segmentize(self.polygons, EDGE_DEG), _conformal)
         self._flat_borders = shapely.boundary(self._flat)
         shapely.prepare(self._flat_borders)
         self._flat_tree = shapely.STRtree(self._flat)
@@ -169,7 +172,8 @@ class Coverage:
     def _make_raster(self, cells: int) -> None:
         bounds = shapely.total_bounds(self.polygons) if len(self.polygons) else (0, 0, 1, 1)
         west, south, east, north = bounds
-        kx, ky = (float(v) for v in metres_per_degree((south + north) / 2))
+        # As narrow as a cell gets anywhere, so that a reach in cells is never too short.
+        kx, ky = (float(v.min()) for v in metres_per_degree([south, north]))
         edges = _segments(self.polygons)
         length_m = np.hypot(
             (edges[:, 2] - edges[:, 0]) * kx, (edges[:, 3] - edges[:, 1]) * ky
@@ -259,7 +263,7 @@ class Coverage:
         Parameters
         ----------
         lon, lat : (n,) degrees; NaN gives no area
-        accuracy_m : (n,) or scalar, radius in metres
+        accuracy_m : (n,) or scalar, radius in metres; below a millimetre counts as one
         border_m : a point this close to the border between candidates lies on it
         snap_m : a point outside every area goes to the nearest one within this
         memory, clues : what was confirmed before, and what is known of the points
@@ -267,7 +271,7 @@ class Coverage:
             accuracy; if not, their `border_m` is NaN, which saves most of the time
         """
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-        radius = np.broadcast_to(np.asarray(accuracy_m, float), lon.shape)
+        radius = np.broadcast_to(np.maximum(accuracy_m, FINEST_M), lon.shape)
         n = len(lon)
         cell = self._cell(lon, lat)
         area = self._owner.ravel()[cell].astype(np.int64)
@@ -376,10 +380,12 @@ class Coverage:
         flat = shapely.points(_conformal(np.column_stack([lon[lost], lat[lost]])))
         scale = metres_per_degree(lat[lost])[0]
         (point, area), far = self._flat_tree.query_nearest(
-            flat, max_distance=snap_m / scale.min(), return_distance=True, all_matches=False
+            flat, max_distance=snap_m / scale.min(), return_distance=True
         )
         metres = far * scale[point]
-        ok = metres <= snap_m
+        order = np.lexsort((area, point))  # of several at one distance the lowest index
+        point, area, metres = point[order], area[order], metres[order]
+        ok = (metres <= snap_m) & (np.diff(point, prepend=-1) > 0)
         rows = lost[point[ok]]
         placement.area[rows] = area[ok]
         placement.method[rows] = Method.SNAPPED
@@ -467,7 +473,7 @@ def _ranges(starts: Ints, counts: Ints) -> Ints:
 
 def _segments(polygons: NDArray[np.object_]) -> Floats:
     """Every edge of the polygons as (x0, y0, x1, y1)."""
-    rings = shapely.get_rings(polygons)
+    rings = shapely.get_rings(shapely.get_parts(polygons))  # of multipolygons it gives none
     xy, ring = shapely.get_coordinates(rings, return_index=True)
     same = ring[1:] == ring[:-1]
     return np.hstack([xy[:-1][same], xy[1:][same]])
@@ -477,7 +483,8 @@ def _crossed_cells(edges: Floats) -> Ints:
     """The unit cells that any of the edges (in cell units, all positive) passes through.
 
     Each edge is cut where it crosses the lines of the raster; the middle of each part lies in a
-    cell that the edge passes. Cells touched within rounding error are taken too.
+    cell that the edge passes. Cells touched within rounding error are taken too; a cell may come
+    more than once.
     """
     parts = []
     index = np.arange(len(edges))
@@ -500,4 +507,4 @@ def _crossed_cells(edges: Floats) -> Ints:
     for dx in (-1e-7, 1e-7):
         for dy in (-1e-7, 1e-7):
             parts.append(np.floor(xy + np.array([dx, dy])).astype(np.int64))
-    return np.unique(np.concatenate(parts), axis=0)
+    return np.concatenate(parts)
