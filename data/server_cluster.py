@@ -156,7 +156,9 @@ def _make_folder(home: Path, account: Account) -> Path:
     external = _external_folder(home)
     while external.exists() and not _is_for(external, home):  # home was moved, then made again
         external = external.with_name(f"{external.name}-{secrets.token_hex(4)}")
-    external.parent.mkdir(parents=True, exist_ok=True)
+    if not external.parent.is_dir():
+        external.parent.mkdir(parents=True)
+        external.parent.chmod(0o755)  # whatever root's umask is
     if not _owned_folder(external, account):
         raise ServerError(f"The account {account.name} cannot write in {external}.")
     (external / "home").write_text(str(home), encoding="utf-8")

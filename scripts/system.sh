@@ -58,7 +58,8 @@ missing_things() {
 }
 
 install_system_packages() {
-  missing=$(echo $(missing_things "$1"))
+  missing=$(missing_things "$1")
+  missing=${missing% }
   [ -n "$missing" ] || return 0
   case $missing in *python* | *postgres*) ;; *) can_install || { say_skipped; return 0; } ;; esac
   command -v apt-get >/dev/null ||
