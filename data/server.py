@@ -63,7 +63,7 @@ def ensure(home: Path, *, tuning: Mapping[str, str] | None = None) -> str:
     """Return the URL of the private server in `home`, making and starting it where needed.
 
     Safe to call from several processes at once, after a crash of the server, and on every start
-    of a command: when the server runs this costs about a millisecond.
+    of a command: when the server runs this costs a few milliseconds.
 
     Parameters
     ----------

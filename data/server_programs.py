@@ -20,7 +20,7 @@ _PLACES = (
 _ELSEWHERE = "or set WANGGE_DATABASE_URL to a PostGIS that runs elsewhere"
 
 
-class ServerError(Exception):
+class ServerError(RuntimeError):
     """The private PostgreSQL cannot be had; the message is a sentence that says what to do."""
 
 
