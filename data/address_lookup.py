@@ -21,6 +21,8 @@ PLOT_M = 6.0  # of street for one house number, where it cannot be told from nei
 FAR_M = 40.0  # more than this for one number, and two neighbours are not on one street
 SAME_HOUSE, BETWEEN, NEAREST, SOMEWHERE = 0.97, 0.94, 0.85, 0.7
 NUMBERS_FADE = 100  # house numbers after which another house says little
+ONE_SLIP = 0.6  # what a match with one slip scores, at least
+LOOSE = 0.2  # trigram similarity below which nothing is looked at
 AREA_DIFFERS, NUMBER_DIFFERS, NUMBER_OPEN, STREET_DIFFERS = 0.5, 0.6, 0.85, 0.5
 
 _PREFIXES = """
@@ -145,11 +147,11 @@ def lookup(
     asked = _asked(text_, prefixes(connection))
     if not asked.key:
         return []
-    found = _exact(connection, asked, known)
-    if not found or found[0].score < SAME_HOUSE:
+    found, decided = _exact(connection, asked, known)
+    if not decided:
         found += _numbered(connection, asked, known)
-    if max((match.score for match in found), default=0) < BETWEEN - 0.1:
-        found += _similar(connection, asked, known)
+        if max((match.score for match in found), default=0) < BETWEEN - 0.1:
+            found += _similar_or_less(connection, asked, known)
     return [m for m in _distinct(found) if m.score >= min_score][:limit]
 
 
@@ -165,10 +167,11 @@ def _asked(words: str, names: tuple[str, ...]) -> _Asked:
 # --- the same key ------------------------------------------------------------------------------
 
 
-def _exact(connection: Connection, asked: _Asked, known: datetime) -> list[Match]:
+def _exact(connection: Connection, asked: _Asked, known: datetime) -> tuple[list[Match], bool]:
+    """The places of the very key, and whether one of them lies in the areas that were named."""
     rows = connection.execute(text(_EXACT), {"key": asked.key, "known": known}).all()
     if not rows:
-        return []
+        return [], False
     heads = _heads(rows, asked.names)
     differs = np.array([_differ(asked.head, head) for head in heads])
     places: list[Match] = []
@@ -176,7 +179,7 @@ def _exact(connection: Connection, asked: _Asked, known: datetime) -> list[Match
         of = [(r, h) for r, h, d in zip(rows, heads, differs, strict=True) if d == rival]
         if of:
             places += _places(of, AREA_DIFFERS if rival else 1.0)
-    return places
+    return places, not differs.all()
 
 
 def _places(rows: Sequence[tuple[Row[Any], str]], most: float) -> list[Match]:
@@ -273,14 +276,21 @@ def _between(below: Row[Any], above: Row[Any], number: float, apart: float) -> M
 # --- a similar spelling ------------------------------------------------------------------------
 
 
-def _similar(connection: Connection, asked: _Asked, known: datetime) -> list[Match]:
-    """Keys that share trigrams with the one asked for, and the house on a street spelt like it."""
+def _similar_or_less(connection: Connection, asked: _Asked, known: datetime) -> list[Match]:
+    """Matches with one slip if there are any; else with what is left after more of them."""
     size = len(asked.key)
-    # A wrong character spoils three of the size + 1 trigrams: so many have to be left, at least.
-    least = min(0.3, max(0.12, (size - 2) / (size + 4)))
-    values = {"similarity": f"{0.95 * least:.3f}", "word": "0.6"}
-    connection.execute(text(_THRESHOLD), values)
-    short = size <= 8 and asked.low < 0
+    # A wrong character spoils three of the size + 1 trigrams.
+    one_slip = (size - 2) / (size + 4)
+    found = _similar(connection, asked, known, max(0.12, 0.95 * one_slip))
+    if max((match.score for match in found), default=0) >= ONE_SLIP or one_slip <= LOOSE:
+        return found
+    return found + _similar(connection, asked, known, LOOSE)
+
+
+def _similar(connection: Connection, asked: _Asked, known: datetime, least: float) -> list[Match]:
+    """Keys that share trigrams with the one asked for, and the house on a street spelt like it."""
+    connection.execute(text(_THRESHOLD), {"similarity": f"{least:.3f}", "word": "0.6"})
+    short = len(asked.key) <= 8 and asked.low < 0
     rows = connection.execute(
         text(_HOLDING if short else _SIMILAR), {"key": asked.key, "known": known}
     ).all()
