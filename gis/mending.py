@@ -100,7 +100,9 @@ def _mend(xy_m: Geometries, gap_m: float, overlap_m: float, min_area_m2: float) 
         valid = shapely.coverage_is_valid(xy_m)
         found, opened = flaws.gaps(xy_m, gap_m, 0.0)
         found = found[~opened | (shapely.area(found) >= min_area_m2)]
-        if (valid or owners is not None) and not found.size:
+        # What is left overlapping on purpose cannot be valid: one pass has to do for it.
+        left = owners is not None and len(owners.first) > 0
+        if (valid or left) and not found.size:
             break
         pieces, owners = _split_wide_overlaps(xy_m, overlap_m)
         pieces = _fill(pieces, found, gap_m)
@@ -233,7 +235,12 @@ def _back(plane: Plane, xy_m: Geometries, raw: Geometries, before: Geometries) -
         fresh[known] = np.column_stack([old_lonlat.real, old_lonlat.imag])[at[known]]
         return fresh
 
-    after = shapely.orient_polygons(shapely.transform(xy_m, to_degrees))
+    after = shapely.transform(xy_m, to_degrees)
+    there = ~(shapely.is_missing(after) | shapely.is_empty(after))
+    if shapely.coverage_is_valid(xy_m) and not shapely.coverage_is_valid(after):
+        # Rounding to degrees has moved a vertex over a border that it lies on.
+        after[there] = shapely.coverage_clean(after[there])
+    after = shapely.orient_polygons(flaws.polygonal(after))
     same = shapely.equals_identical(
         shapely.normalize(after), shapely.normalize(shapely.force_2d(before))
     )

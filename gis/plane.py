@@ -63,19 +63,21 @@ def areas_m2(lonlat: Geometries) -> Floats:
 def widths_m(xy_m: Geometries) -> Floats:
     """Diameters of the largest circles inside polygons of the plane; of the widest part of many.
 
-    This is the width by which GEOS decides which gaps of a coverage are narrow. NaN where empty.
+    Within 2 %. NaN where empty. Found by bisection, for a circle fits as long as the polygon,
+    shrunk by its radius, is not empty: for slivers that is far faster than GEOS's search for the
+    circle itself.
     """
     parts, owner = shapely.get_parts(xy_m, return_index=True)
     keep = shapely.area(parts) > 0
     parts, owner = parts[keep], owner[keep]
-    # A circle never is thinner than half the mean width; 1 % of that is fine enough.
-    tolerance = np.maximum(shapely.area(parts) / shapely.length(parts) / 50, 1e-6)
-    radius = [
-        shapely.length(shapely.maximum_inscribed_circle(part, tolerance=step))
-        for part, step in zip(parts, tolerance, strict=True)
-    ]
+    area = shapely.area(parts)
+    low, high = 2 * area / shapely.length(parts), np.sqrt(4 / np.pi * area)  # of any shape
+    while (high > 1.02 * low).any():
+        middle = np.sqrt(low * high)
+        fits = ~shapely.is_empty(shapely.buffer(parts, -middle / 2, quad_segs=4))
+        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
     widths = np.full(len(xy_m), np.nan)
-    np.fmax.at(widths, owner, 2 * np.asarray(radius, dtype=float))
+    np.fmax.at(widths, owner, np.sqrt(low * high))
     return widths
 
 
@@ -84,7 +86,7 @@ def narrower(xy_m: Geometries, width_m: float) -> npt.NDArray[np.bool_]:
     # The circle's diameter is at least twice the area divided by the perimeter.
     with np.errstate(invalid="ignore", divide="ignore"):
         narrow = np.asarray(2 * shapely.area(xy_m) / shapely.length(xy_m) < width_m)
-    narrow[narrow] = widths_m(xy_m[narrow]) < width_m
+    narrow[narrow] = shapely.is_empty(shapely.buffer(xy_m[narrow], -width_m / 2, quad_segs=4))
     return narrow
 
 

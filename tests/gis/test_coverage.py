@@ -170,7 +170,7 @@ def test_rounded_coordinates_are_mended(polygons, seed):
     mended, moved = repair(names(polygons), shaken, gap_width_m=5)
     assert shapely.coverage_is_valid(mended)
     assert check(names(polygons), mended, gap_width_m=5).empty
-    assert moved.displacement_m.median() < 12
+    assert moved.displacement_m.median() < 12  # a scrap at a junction may reach farther
 
 
 FOUR = lattice(2, 2)
