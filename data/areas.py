@@ -101,7 +101,8 @@ WITH closed AS (
         (area_id, name, kind, parent_id, party_branch, attributes, geom, valid, recorded)
     SELECT area_id, name, kind, parent_id, party_branch, attributes, geom,
            valid * tstzrange(NULL, CAST(:valid_from AS timestamptz)), int8range(:change, NULL)
-    FROM closed WHERE NOT isempty(valid * tstzrange(NULL, CAST(:valid_from AS timestamptz)))
+    FROM closed WHERE CAST(:valid_from AS timestamptz) IS NOT NULL
+      AND NOT isempty(valid * tstzrange(NULL, CAST(:valid_from AS timestamptz)))
 )
 SELECT area_id FROM closed
 """
@@ -118,10 +119,14 @@ _LINEAGE = """
 INSERT INTO area_lineage (change_id, from_id, to_id, share)
 SELECT :change, o.area_id, i.area_id,
        least(1, ST_Area(ST_Intersection(o.geom, i.geom)) / ST_Area(o.geom)) AS share
-FROM area_version o JOIN area a ON a.id = o.area_id
-JOIN incoming i ON ST_Intersects(o.geom, i.geom)
-WHERE a.layer = :layer AND upper(o.recorded) = :change
-  AND ST_Area(ST_Intersection(o.geom, i.geom)) > 1e-6 * ST_Area(o.geom)
+FROM (
+    -- Of an area whose redraws were already planned, what is in force when this one begins.
+    SELECT DISTINCT ON (v.area_id) v.area_id, v.geom
+    FROM area_version v JOIN area a ON a.id = v.area_id
+    WHERE a.layer = :layer AND upper(v.recorded) = :change
+    ORDER BY v.area_id, v.valid
+) o JOIN incoming i ON ST_Intersects(o.geom, i.geom)
+WHERE ST_Area(ST_Intersection(o.geom, i.geom)) > 1e-6 * ST_Area(o.geom)
 """
 
 
@@ -167,7 +172,7 @@ def record(
         connection.execute(text(statement), where)
     if level:
         _check_parents(connection, above or "")
-    gone = _ended(connection, layer, frame) if replace else []
+    gone = _ended(connection, frame, where) if replace else []
     given = connection.execute(text("SELECT count(*) FROM incoming")).scalar_one()
     connection.execute(text(_DROP_UNCHANGED), where)
     changed = connection.execute(text("SELECT area_id FROM incoming")).scalars().all()
@@ -209,11 +214,15 @@ def _few(codes: Any) -> str:
     return ", ".join(codes[:5]) + (f" and {len(codes) - 5} more" if len(codes) > 5 else "")
 
 
-def _ended(connection: Connection, layer: str, frame: gpd.GeoDataFrame) -> list[int]:
-    rows = connection.execute(
-        text("SELECT id FROM area WHERE layer = :layer AND code <> ALL (:codes)"),
-        {"layer": layer, "codes": frame["code"].tolist()},
-    )
+_ENDED = """
+SELECT DISTINCT a.id FROM area a JOIN area_version v ON v.area_id = a.id
+WHERE a.layer = :layer AND a.code <> ALL (CAST(:codes AS text[])) AND upper_inf(v.recorded)
+  AND v.valid && tstzrange(CAST(:valid_from AS timestamptz), NULL)
+"""
+
+
+def _ended(connection: Connection, frame: gpd.GeoDataFrame, where: dict[str, Any]) -> list[int]:
+    rows = connection.execute(text(_ENDED), {**where, "codes": frame["code"].tolist()})
     return list(rows.scalars())
 
 
@@ -253,7 +262,9 @@ def _copy_incoming(connection: Connection, frame: gpd.GeoDataFrame) -> None:
 
 
 def _missing(value: Any) -> bool:
-    return value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    if value is None or value is pd.NA or value is pd.NaT:
+        return True
+    return isinstance(value, float) and value != value
 
 
 # --- reading ------------------------------------------------------------------------------------
@@ -293,11 +304,11 @@ def read(
 def export(connection: Connection, layer: str, **moments: datetime | None) -> gpd.GeoDataFrame:
     """The areas of a layer as they came in: attributes are columns again."""
     frame = read(connection, layer, **moments)
-    extra = pd.json_normalize(frame.pop("attributes"), max_level=0)
-    plain = frame[[*COLUMNS, "geometry"]].dropna(axis=1, how="all")
-    if (plain["kind"] == "basic").all():
-        plain = plain.drop(columns="kind")
-    geometry = plain.pop("geometry")
+    extra = pd.json_normalize(frame["attributes"], max_level=0)
+    plain = frame[["code", "name", *(c for c in COLUMNS[2:] if frame[c].notna().any())]]
+    if (frame["kind"] == "basic").all():
+        plain = plain.drop(columns="kind", errors="ignore")
+    geometry = frame.geometry
     return gpd.GeoDataFrame(pd.concat([plain, extra], axis=1), geometry=geometry, crs=4326)
 
 
