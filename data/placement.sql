@@ -44,6 +44,7 @@ BEGIN
             FROM confirmation c
             WHERE c.informative AND c.layer = target AND c.recorded <= known
               AND c.geom && ST_Expand(pt, 300 / mx, 300 / my)
+              AND ST_DWithin(ST_Scale(c.geom, mx, my), ST_Scale(pt, mx, my), 300)
         ) c
         CROSS JOIN LATERAL (VALUES
             (1, (c.d <= 1)::int::float8),
@@ -79,16 +80,17 @@ DECLARE
     pt geometry := ST_SetSRID(ST_MakePoint(lon, lat), 4326);
     flat geometry := conformal(lon, lat);
     scale double precision := cosd(lat) / sqrt(w);  -- metres on the ground per conformal metre
+    radius double precision := greatest(accuracy_m, 0.001);  -- no position is known better
     disc geometry := ST_Translate(
         ST_Scale(ST_SetSRID(ST_Buffer('POINT(0 0)'::geometry, 1, 8), 4326),
-                 accuracy_m / mx, accuracy_m / my), lon, lat);
+                 radius / mx, radius / my), lon, lat);
     disc_area double precision := ST_Area(disc);
     now_known bigint := (SELECT c.id FROM change c WHERE c.recorded <= known
                          ORDER BY c.id DESC LIMIT 1);
     hits hit[];
     h hit;
     listed integer;
-    dedicated geometry;
+    own geometry;  -- what dedicated areas cover of the disc
 BEGIN
     SELECT array_agg(ROW(f.layer, f.version_id, f.area_id, f.dedicated, f.inside, f.part)::hit),
            count(*) FILTER (WHERE f.layer = target)
@@ -119,12 +121,12 @@ BEGIN
     END IF;
 
     IF listed > 1 THEN
-        SELECT ST_UnaryUnion(ST_Collect(h.part)) INTO dedicated
+        SELECT ST_UnaryUnion(ST_Collect(h.part)) INTO own
         FROM unnest(hits) h WHERE h.dedicated AND h.layer = target;
-        IF dedicated IS NOT NULL THEN
+        IF own IS NOT NULL THEN
             SELECT array_agg(ROW(h.layer, h.version_id, h.area_id, h.dedicated,
-                                 h.inside AND NOT ST_Intersects(dedicated, pt),
-                                 ST_Difference(ST_UnaryUnion(h.part), dedicated))::hit)
+                                 h.inside AND NOT ST_Intersects(own, pt),
+                                 ST_Difference(ST_UnaryUnion(h.part), own))::hit)
                        FILTER (WHERE h.layer = target AND NOT h.dedicated)
                    || array_agg(h) FILTER (WHERE h.layer <> target OR h.dedicated)
             INTO hits FROM unnest(hits) h;
