@@ -110,7 +110,8 @@ BEGIN
         ) t
         WHERE t.whole OR ST_Intersects(t.geom, disc)
         GROUP BY t.layer, t.version_id, t.area_id, t.dedicated
-    ) f;
+    ) f
+    WHERE ST_Area(f.part) > 1e-9 * disc_area;  -- less is rounding
 
     IF listed = 1 AND cardinality(hits) = 1 THEN  -- most points: one area and no doubt
         h := hits[1];
@@ -130,7 +131,8 @@ BEGIN
                        FILTER (WHERE h.layer = target AND NOT h.dedicated)
                    || array_agg(h) FILTER (WHERE h.layer <> target OR h.dedicated)
             INTO hits FROM unnest(hits) h;
-            SELECT array_agg(h) INTO hits FROM unnest(hits) h WHERE ST_Area(h.part) > 0;
+            SELECT array_agg(h) INTO hits FROM unnest(hits) h
+            WHERE ST_Area(h.part) > 1e-9 * disc_area;
             SELECT count(*) INTO listed FROM unnest(hits) h WHERE h.layer = target;
         END IF;
     ELSIF coalesce(listed, 0) = 0 AND snap_m > 0 THEN

@@ -31,6 +31,7 @@ STREET_SCALE_M = 100.0
 MARGIN_M = 500.0
 EDGE_DEG = 0.01
 FINEST_M = 0.001  # no position is known better
+LEAST_SHARE = 1e-9  # of a disc; less is rounding
 
 # What a point's candidates are scored by: share of the disc, then what was confirmed at the same
 # point, in the same block, along the same side of the street at the same kind of place. The
@@ -338,7 +339,7 @@ class Coverage:
         whole = shapely.area(disc)[which]
         share[cut] = shapely.area(parts) / whole
         self._let_dedicated_win(point, area, inside, share, lon, lat, radius)
-        keep = share > 0
+        keep = share > LEAST_SHARE
         return _Candidates(
             len(lon), point[keep], area[keep], inside[keep], share[keep], border[keep], border_m
         )
@@ -420,21 +421,22 @@ class _Candidates:
         asked = np.flatnonzero(self.counts > 1)
         if not len(asked):
             return
-        scale = metres_per_degree(lat[asked])[0]
+        mx, my = metres_per_degree(lat[asked])
         flat = _conformal(np.column_stack([lon[asked], lat[asked]]))
-        found = memory.tree.query_ball_point(flat, MEMORY_RADIUS_M / scale)
+        found = memory.tree.query_ball_point(flat, MEMORY_RADIUS_M * 1.001 / mx)
         sizes = np.array([len(f) for f in found])
         m = np.concatenate([np.asarray(f, np.int64) for f in found]) if sizes.sum() else asked[:0]
         who = np.repeat(np.arange(len(asked)), sizes)
         p = asked[who]
-        metres = np.hypot(*(memory.tree.data[m] - flat[who]).T) * scale[who]
+        metres = np.hypot((memory.lon[m] - lon[p]) * mx[who], (memory.lat[m] - lat[p]) * my[who])
+        near = metres <= MEMORY_RADIUS_M
         street = (clues.street[p] != "") & (clues.street[p] == memory.street[m])
         sides = (clues.side[p] < 0) | (memory.side[m] < 0) | (clues.side[p] == memory.side[m])
         alike = clues.premises[p] == memory.premises[m]
         evidence = (
             (metres <= 1).astype(float),
-            ((clues.block[p] != "") & (clues.block[p] == memory.block[m])).astype(float),
-            (street & sides & alike) * np.exp(-metres / STREET_SCALE_M),
+            (near & (clues.block[p] != "") & (clues.block[p] == memory.block[m])).astype(float),
+            (near & street & sides & alike) * np.exp(-metres / STREET_SCALE_M),
         )
         start = np.concatenate([[0], np.cumsum(self.counts)])
         pair = _ranges(start[p], self.counts[p])
