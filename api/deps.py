@@ -1,0 +1,124 @@
+"""What routes ask for: the database, and words that are checked."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from fastapi import Depends, Request
+from sqlalchemy import Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from starlette.concurrency import run_in_threadpool
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Asked = Callable[Concatenate[Connection, P], T]
+
+# The statements are long and their parameters are alike: to plan one anew takes longer than to run
+# it. They touch few rows each, which compilation does not make faster.
+OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off -c timezone=UTC"
+_CONNECT = {"application_name": "wangge-api", "connect_timeout": 10, "options": OPTIONS}
+_POOL = {"pool_size": 10, "max_overflow": 20, "pool_timeout": 10}
+
+
+class Run(Protocol):
+    """Runs a function of the domain on the connection that is open."""
+
+    async def __call__(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `asked(connection, *args, **kwargs)` does."""
+        ...
+
+
+class Database:
+    """The domain's functions, which take a connection and wait, from routes, which must not.
+
+    Short questions go through the event loop. What writes or computes goes to a thread with a
+    connection of the usual kind, for it may stream rows, and what it began it ends even if the
+    client has gone.
+
+    >>> answer = await db.read(placement.locate, place)  # doctest: +SKIP
+    """
+
+    def __init__(self, url: str) -> None:
+        loop = create_async_engine(url, connect_args=_CONNECT, **_POOL)
+        # A statement alone needs no transaction around it, which would cost two round trips; nor
+        # a look whether the connection lives, for what was only asked can be asked again.
+        self._plain = loop.execution_options(isolation_level="AUTOCOMMIT")
+        self._frozen = loop.execution_options(isolation_level="REPEATABLE READ")
+        self._threads = create_engine(url, connect_args=_CONNECT, pool_pre_ping=True, **_POOL)
+
+    async def read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask something; a connection that had been lost meanwhile is replaced."""
+        try:
+            async with self._plain.connect() as connection:
+                return await connection.run_sync(asked, *args, **kwargs)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        async with self._plain.connect() as connection:
+            return await connection.run_sync(asked, *args, **kwargs)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Run]:
+        """Ask several things that see one state of the database, and one `now()`."""
+        async with _begun(self._frozen) as connection:
+            yield _runner(connection)
+
+    async def write(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something in one transaction, all or nothing."""
+
+        def work() -> T:
+            with self._threads.begin() as connection:
+                return asked(connection, *args, **kwargs)
+
+        return await run_in_threadpool(work)
+
+    async def apart(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask something that computes for seconds."""
+
+        def work() -> T:
+            with self._threads.connect() as connection:
+                return asked(connection, *args, **kwargs)
+
+        return await run_in_threadpool(work)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._plain.dispose()
+        self._threads.dispose()
+
+
+@asynccontextmanager
+async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A transaction on a connection that is alive, so that nothing has to be done twice."""
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(engine.connect())
+        if not await _is_alive(connection):
+            connection = await stack.enter_async_context(engine.connect())
+        yield connection
+        await connection.commit()
+
+
+async def _is_alive(connection: AsyncConnection) -> bool:
+    try:
+        await connection.execute(text("SELECT 1"))
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        return False
+    return True
+
+
+def _runner(connection: AsyncConnection) -> Run:
+    async def run(asked: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await connection.run_sync(asked, *args, **kwargs)
+
+    return run
+
+
+def _database(request: Request) -> Database:
+    found: Database = request.app.state.database
+    return found
+
+
+Db = Annotated[Database, Depends(_database)]

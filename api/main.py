@@ -1,0 +1,74 @@
+"""The application, assembled on one screen."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from api import areas, guard, health, locate, maps, problems, reports, triage
+from api.deps import Database
+from api.schemas import ProblemDetails
+from data.engine import database_url
+
+TAGS = [
+    {"name": "locate", "description": "Which area a position or an address lies in."},
+    {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
+    {"name": "triage", "description": "Reports that wait for a person, and why."},
+    {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
+    {"name": "grids", "description": "Grids with their history and lineage."},
+    {"name": "health", "description": "Whether the service is ready."},
+    {"name": "pages", "description": "Pages for people."},
+]
+DESCRIPTION = """
+Every report finds its grid. Coordinates name their datum (`wgs84`, `cgcs2000`, `gcj02`, `bd09`,
+`EPSG:…`) or come from a source that has one; answers are WGS 84. Instants are ISO 8601 with a zone.
+Every answer names the two moments that it holds for, `at` (whose borders) and `known` (whose
+knowledge), and is given again when they are asked for. Errors are problem details (RFC 9457).
+"""
+
+
+def create_app(url: str | None = None) -> FastAPI:
+    """The application on the database at `url`; by default the one that the settings name."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        named = url if url is not None else await asyncio.to_thread(database_url)
+        app.state.database = Database(named)
+        yield
+        await app.state.database.close()
+
+    app = Application(
+        title="Wangge",
+        version="0.1.0",
+        summary="GIS grid mapping and dispatch",
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        openapi_tags=TAGS,
+        docs_url=None,  # their scripts come from another host
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    for room in (locate, reports, triage, areas, health, maps):
+        app.include_router(room.router)
+    maps.install(app)
+    problems.install(app)
+    app.add_middleware(guard.Guard)
+    return app
+
+
+class Application(FastAPI):
+    """FastAPI whose description has the schema of problems, to which every route refers."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description (OpenAPI 3.1)."""
+        if self.openapi_schema is None:
+            described = super().openapi()
+            _, definitions = models_json_schema(
+                [(ProblemDetails, "serialization")],
+                ref_template="#/components/schemas/{model}",
+            )
+            described["components"]["schemas"] |= definitions["$defs"]
+        return super().openapi()

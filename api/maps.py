@@ -1,0 +1,119 @@
+"""The pages: maps drawn from the database, and what a problem's type means."""
+
+import asyncio
+from datetime import UTC, date, datetime, time, timedelta
+from html import escape
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.staticfiles import StaticFiles
+from sqlalchemy import Connection
+
+from api.deps import Db
+from api.problems import KINDS, Problem, documented
+from data import overview as reading
+from data.settings import settings
+from layers.ground import Ground, ground
+from layers.i18n import Lang
+from layers.overview import overview as drawing
+from layers.page import VENDOR
+
+router = APIRouter(tags=["pages"])
+
+
+class Grounds:
+    """The ground of the newest map, kept, for it takes seconds to make."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._change = -1
+        self._ground: Ground | None = None
+
+    async def newest(self, db: Db) -> Ground:
+        """The ground as the areas are now; whoever comes while it is made waits for the same."""
+        async with self._lock:
+            change = await db.read(reading.newest_change)
+            if self._ground is None or change != self._change:
+                self._ground = await db.apart(_make)
+                self._change = change
+            return self._ground
+
+
+def _make(connection: Connection) -> Ground:
+    return ground(**reading.ground(connection))
+
+
+def install(app: FastAPI) -> None:
+    """Serve the browser's libraries; nothing else of their packages."""
+    app.state.grounds = Grounds()
+    for prefix, folder in VENDOR.items():
+        app.mount(prefix, StaticFiles(directory=folder, check_dir=False), name=prefix)
+
+
+@router.get("/", include_in_schema=False)
+async def home() -> Response:
+    """To the overview."""
+    return RedirectResponse("/maps/overview")
+
+
+@router.get(
+    "/maps/overview",
+    summary="The overview page of a day",
+    response_class=HTMLResponse,
+    responses=documented("validation"),
+)
+async def overview(
+    request: Request,
+    db: Db,
+    day: Annotated[date | None, Query(description="local date; else today")] = None,
+    lang: Annotated[Lang, Query(description="language of the screen")] = "zh",
+) -> Response:
+    """Grids, the reports of the day, and what waits for a person, on a map without other hosts."""
+    zone = ZoneInfo(settings().timezone)
+    now = datetime.now(UTC)
+    start, until = _day(day or now.astimezone(zone).date(), zone)
+    grounds: Grounds = request.app.state.grounds
+    under = await grounds.newest(db)
+
+    def draw(connection: Connection) -> str:
+        found = reading.reports(connection, start, until)
+        period = (start, min(until, max(now, start)))
+        return drawing(
+            under, found, period=period, now=now, timezone=settings().timezone, lang=lang
+        )
+
+    return HTMLResponse(await db.apart(draw), headers={"Cache-Control": "no-store"})
+
+
+def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if not 1900 <= day.year < 2200:
+        raise Problem("validation", "day: the years run from 1900 to 2199.", field="day")
+    return (
+        datetime.combine(day, time(), zone),
+        datetime.combine(day + timedelta(days=1), time(), zone),
+    )
+
+
+@router.get(
+    "/problems/{name}",
+    summary="What a type of problem means",
+    response_class=HTMLResponse,
+    responses=documented("not-found", "validation"),
+)
+async def problem(
+    name: Annotated[str, Path(description="the type's last part", examples=["swapped"])],
+) -> Response:
+    """The page that the member `type` of an error leads to."""
+    kind = KINDS.get(name)
+    if kind is None:
+        names = ", ".join(KINDS)
+        raise Problem("not-found", f"There is no problem of that name; there are {names}.")
+    page = (
+        f'<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>{escape(kind.title)}</title>'
+        "<style>body{font:1rem/1.6 sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}"
+        f"</style><h1>{escape(kind.title)}</h1><p><code>/problems/{name}</code> · HTTP "
+        f"{kind.status}</p><p>{escape(kind.explanation)}</p></html>"
+    )
+    return HTMLResponse(page)

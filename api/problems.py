@@ -1,0 +1,284 @@
+"""Problem details (RFC 9457): every error has a stable type, what happened, and what to do."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from api.answers import dumps
+from data.reports import TRIAGE, ReportError
+from gis.datum import REASONS
+
+log = logging.getLogger("wangge.api")
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of problem: its status, its title, and the page that its type leads to."""
+
+    status: int
+    title: str
+    explanation: str
+
+
+KINDS: dict[str, Kind] = {
+    "not-a-number": Kind(422, "A coordinate is no number", REASONS["not_a_number"]),
+    "null-island": Kind(422, "The coordinates are 0, 0", REASONS["null_island"]),
+    "swapped": Kind(422, "Longitude and latitude are exchanged", REASONS["swapped"]),
+    "metres": Kind(422, "Metres where degrees are due", REASONS["metres"]),
+    "degrees": Kind(422, "Degrees where metres are due", REASONS["degrees"]),
+    "out-of-range": Kind(422, "No place on earth", REASONS["out_of_range"]),
+    "wrong-datum": Kind(422, "The datum does not fit the place", REASONS["wrong_datum"]),
+    "datum-unknown": Kind(
+        422,
+        "The datum is unknown",
+        TRIAGE["unknown_datum"] + " The member would_be says where the coordinates would lie in "
+        "each of the usual datums: it is no answer, only shows what is at stake.",
+    ),
+    "datum-unsupported": Kind(
+        422,
+        "The datum's name is not known",
+        "Give wgs84, cgcs2000, gcj02, bd09 or an EPSG code such as EPSG:4547.",
+    ),
+    "position-missing": Kind(
+        422, "There is no position", "Give lon and lat with their datum, or an address."
+    ),
+    "layer-unknown": Kind(
+        404, "There is no such layer", "GET /api/v1/areas lists the layers of the map."
+    ),
+    "area-unknown": Kind(
+        404,
+        "There is no such area",
+        "The code belongs to no area of the layer at the moment asked for; "
+        "GET /api/v1/areas/{layer} lists those that there are.",
+    ),
+    "report-unknown": Kind(
+        404,
+        "There is no such report",
+        "Reports are found by the number that POST /api/v1/reports returned.",
+    ),
+    "code-not-in-force": Kind(
+        422,
+        "No area in force has this code",
+        "A report can be confirmed for an area that is in force now; look its code up with "
+        "GET /api/v1/areas/{layer}.",
+    ),
+    "report-invalid": Kind(
+        422, "The report cannot be taken in as it is", "The member field names what to mend."
+    ),
+    "validation": Kind(
+        422,
+        "The request cannot be understood",
+        "The member errors lists every field at fault, what is wrong with it and what it should "
+        "be; /openapi.json describes them all.",
+    ),
+    "not-json": Kind(
+        400, "The body is no JSON", "Send the body as JSON in UTF-8, not nested too deep."
+    ),
+    "wrong-content-type": Kind(
+        415, "The body is not declared as JSON", "Send it with Content-Type: application/json."
+    ),
+    "too-large": Kind(
+        413, "The body is too large", "A body may have 10 MB; send it in several parts."
+    ),
+    "not-found": Kind(
+        404, "There is nothing here", "GET /openapi.json describes every address of this service."
+    ),
+    "wrong-method": Kind(
+        405, "The method does not fit", "The header Allow names the methods that this address has."
+    ),
+    "not-ready": Kind(
+        503,
+        "The service is not ready",
+        "The database has not the tables of this version; run `python main.py migrate`.",
+    ),
+    "database-unavailable": Kind(
+        503,
+        "The database does not answer",
+        "Nothing was stored. Try again after the seconds that the header Retry-After names; a "
+        "report with the same external_id is never stored twice.",
+    ),
+    "internal": Kind(
+        500,
+        "Something went wrong here",
+        "It is not the request's fault. Tell the operator the number in the member id, under "
+        "which the log has what happened.",
+    ),
+    "http": Kind(400, "The request was refused", "The detail says why."),
+}
+_REASON_OF = {sentence: reason.replace("_", "-") for reason, sentence in REASONS.items()}
+_FIELD_OF = {"layer": "layer-unknown", "id": "report-unknown", "code": "code-not-in-force"}
+_STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
+
+
+class Problem(HTTPException):
+    """An error that the caller can mend; `detail` is a sentence that says how."""
+
+    def __init__(
+        self,
+        name: str,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
+        kind = KINDS[name]
+        self.name = name
+        self.members = {
+            "type": f"/problems/{name}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": detail or kind.explanation,
+            **({"field": field} if field else {}),
+            **more,
+        }
+        super().__init__(kind.status, self.members["detail"], dict(headers or {}))
+
+    def response(self) -> Response:
+        """The problem as it is sent."""
+        return Response(
+            dumps(self.members),
+            self.status_code,
+            {"Cache-Control": "no-store", **(self.headers or {})},
+            MEDIA_TYPE,
+        )
+
+
+def of_report(error: ReportError) -> Problem:
+    """The problem that an error of the domain is."""
+    sentence, field = str(error), error.field
+    if sentence == TRIAGE["unknown_datum"]:
+        return Problem("datum-unknown", field="datum")
+    fallback = "datum-unsupported" if field == "datum" else "report-invalid"
+    name = _REASON_OF.get(sentence) or _FIELD_OF.get(field, fallback)
+    return Problem(name, _sentence(sentence), field=field)
+
+
+def of_validation(errors: Sequence[Any]) -> Problem:
+    """The problem that pydantic's errors are; the first of them is the sentence."""
+    faults = [{"field": _path(error["loc"]), "detail": _sentence(error["msg"])} for error in errors]
+    first = faults[0]
+    detail = f"{first['field']}: {first['detail']}" if first["field"] else first["detail"]
+    return Problem("validation", detail, field=first["field"] or None, errors=faults)
+
+
+def _path(location: Sequence[str | int]) -> str:
+    parts = location[1:] if location and location[0] in ("query", "body", "path") else location
+    return ".".join(str(part) for part in parts)
+
+
+def _sentence(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    if message == "Extra inputs are not permitted":
+        message = "There is no such field here; /openapi.json lists those that there are"
+    message = message[:1].upper() + message[1:]
+    return message if message.endswith(".") else f"{message}."
+
+
+def of_database(error: Exception) -> Problem | None:
+    """The problem that an error of the database is, if it is one that passes."""
+    if isinstance(error, DBAPIError):
+        if isinstance(error.orig, UndefinedTable | UndefinedColumn | UndefinedFunction):
+            return Problem("not-ready", headers={"Retry-After": "30"})
+        gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+        return _unavailable() if gone else None
+    return _unavailable() if isinstance(error, PoolTimeout | OSError) else None
+
+
+def _unavailable() -> Problem:
+    return Problem("database-unavailable", headers={"Retry-After": "5"})
+
+
+def unexpected(error: Exception) -> Problem:
+    """The problem that stands for an error of ours; the log has the error under the same number."""
+    if problem := of_database(error):
+        log.warning("The database does not answer: %s", error)
+        return problem
+    number = uuid4().hex[:12]
+    log.error("Unexpected error %s", number, exc_info=error)
+    return Problem("internal", id=number)
+
+
+# --- in the application -------------------------------------------------------------------------
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the application a problem."""
+    app.add_exception_handler(StarletteHTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(ReportError, _on_report)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    if isinstance(error, Problem):
+        return error.response()
+    assert isinstance(error, StarletteHTTPException)
+    allow = (error.headers or {}).get("Allow", "GET")
+    path = request.url.path
+    if error.status_code == 404:
+        detail = f"There is nothing at {path}. {KINDS['not-found'].explanation}"
+        return Problem("not-found", detail).response()
+    if error.status_code == 405:
+        detail = f"{request.method} does not fit {path}; it has {allow}."
+        return Problem("wrong-method", detail, headers={"Allow": allow}).response()
+    if error.status_code == 400 and "parsing the body" in str(error.detail):
+        return Problem("not-json").response()
+    if name := _STATUS.get(error.status_code):
+        return Problem(name).response()
+    problem = Problem("http", str(error.detail))
+    problem.members |= {
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+    }
+    problem.status_code = error.status_code
+    return problem.response()
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        where, why = first["loc"][1], first["ctx"]["error"]
+        detail = f"The body is no JSON: {why} at character {where}. Mend it and send it again."
+        return Problem("not-json", detail).response()
+    if isinstance(error.body, bytes) and first["loc"] == ("body",):
+        return Problem("wrong-content-type").response()
+    return of_validation(error.errors()).response()
+
+
+async def _on_report(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ReportError)
+    return of_report(error).response()
+
+
+def documented(*names: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the problems that a route may answer with."""
+    by_status: dict[int | str, dict[str, Any]] = {}
+    for name in (*names, "database-unavailable", "internal"):
+        example = Problem(name)
+        entry = by_status.setdefault(
+            example.status_code,
+            {
+                "description": HTTPStatus(example.status_code).phrase,
+                "content": {
+                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+                },
+            },
+        )
+        media = entry["content"][MEDIA_TYPE]
+        media.setdefault("examples", {})[name] = {
+            "summary": example.members["title"],
+            "value": example.members,
+        }
+    return by_status

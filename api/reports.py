@@ -1,0 +1,213 @@
+"""Reports: in, looked at, confirmed."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Body, Header, Path, Response
+from pydantic import Field, model_validator
+from sqlalchemy import Connection
+
+from api import examples
+from api.answers import Json
+from api.deps import Db
+from api.problems import Problem, documented
+from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
+from api.schemas_reports import Report
+from data import reports
+from data.reports import TRIAGE, NewReport
+
+router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
+BIGGEST = 2**63 - 1
+Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the report's number", examples=[1])]
+_FAULTS = (
+    "validation", "datum-unsupported", "layer-unknown", "not-a-number", "null-island", "swapped",
+    "metres", "degrees", "out-of-range", "wrong-datum",
+)  # fmt: skip
+
+
+class Submission(Incoming):
+    """A report as a hotline, an app or another system sends it."""
+
+    source: Word = Field(description="who sends it; its default datum and accuracy count")
+    external_id: Word | None = Field(
+        None, description="its number there: the same is stored once; else the Idempotency-Key"
+    )
+    lon: Number | None = Field(None, description="longitude, or easting, in the datum")
+    lat: Number | None = Field(None, description="latitude, or northing, in the datum")
+    datum: Word | None = Field(None, description="wgs84, cgcs2000, gcj02, bd09 or EPSG:…")
+    accuracy_m: Accuracy | None = Field(None, description="radius of the uncertainty, metres")
+    address: Line | None = Field(None, description="as people write it")
+    occurred: Happened | None = Field(None, description="when it happened; its borders count")
+    kind: Word | None = Field(None, description="what it is about")
+    premises: Word | None = Field(None, description="kind of place: street, shop, home …")
+    description: Prose | None = None
+    channel: Word | None = Field(None, description="telephone, app, counter …")
+    attributes: Attributes = Field(default_factory=dict, description="whatever else belongs to it")
+    layer: Word = Field("grid", description="the layer that it is placed in")
+
+    @model_validator(mode="after")
+    def _both(self) -> "Submission":
+        if (self.lon is None) != (self.lat is None):
+            raise ValueError("give both lon and lat, or neither")
+        return self
+
+
+class Confirmation(Incoming):
+    """A person's word about which area a report belongs to."""
+
+    code: Word = Field(description="of an area in force, in the report's layer")
+    reason: Prose = Field("", description="why, for those who ask later")
+    actor: Word = Field("api", description="who says so")
+    lon: Number | None = Field(None, description="the pin, for a report without a position")
+    lat: Number | None = None
+    datum: Word | None = Field(None, description="of the pin")
+
+    @model_validator(mode="after")
+    def _both(self) -> "Confirmation":
+        if (self.lon is None) != (self.lat is None):
+            raise ValueError("give both lon and lat of the pin, or neither")
+        return self
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Take a report in, exactly once",
+    responses={
+        201: {"model": Report, "description": "Taken in", **examples.ok(examples.REPORT)},
+        200: {
+            "model": Report,
+            "description": "It came before and is as it was",
+            **examples.ok({**examples.REPORT, "repeated": True}),
+        },
+        **documented(*_FAULTS, "not-json", "wrong-content-type", "too-large"),
+    },
+)
+async def submit(
+    sent: Annotated[Submission, Body(openapi_examples=examples.REPORT_REQUEST)],
+    db: Db,
+    idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """Store a report and place it; what has no area waits in triage with the reason.
+
+    Sent again with the same source and external_id, the stored one is returned.
+    """
+    values = sent.model_dump(exclude={"lon", "lat", "external_id"})
+    key = (idempotency_key or "").strip().strip('"')
+    external_id = sent.external_id or key or str(uuid4())
+    new = NewReport(external_id=external_id, x=sent.lon, y=sent.lat, **values)
+    row, is_new = await db.write(_submit, new)
+    headers = {"Location": f"{router.prefix}/{row['id']}", "Cache-Control": "no-store"}
+    shown_report = {**shown(row), "repeated": not is_new}
+    return Json(shown_report, 201 if is_new else 200, headers)
+
+
+@router.get(
+    "/{number}",
+    summary="Read a report",
+    responses={
+        200: {"model": Report, **examples.ok(examples.REPORT)},
+        **documented("validation", "report-unknown"),
+    },
+)
+async def read(number: Id, db: Db) -> Response:
+    """A report as it was received and as it is placed."""
+    row = await db.read(reports.get, number)
+    if row is None:
+        raise _unknown(number)
+    return Json(shown(dict(row)), headers={"Cache-Control": "no-cache"})
+
+
+@router.post(
+    "/{number}/confirm",
+    summary="Say which area a report belongs to",
+    responses={
+        200: {"model": Report, **examples.ok(examples.CONFIRMED)},
+        **documented(
+            *_FAULTS, "report-unknown", "code-not-in-force", "datum-unknown", "not-json",
+            "wrong-content-type", "too-large",
+        ),
+    },
+)  # fmt: skip
+async def confirm(
+    number: Id,
+    said: Annotated[Confirmation, Body(openapi_examples=examples.CONFIRM_REQUEST)],
+    db: Db,
+) -> Response:
+    """The report leaves triage, and the place is remembered for reports to come."""
+    row = await db.write(_confirm, number, said)
+    return Json(shown(row), headers={"Cache-Control": "no-store"})
+
+
+def _submit(connection: Connection, new: NewReport) -> tuple[Mapping[str, Any], bool]:
+    number, is_new = reports.submit(connection, new)
+    row = reports.get(connection, number)
+    assert row is not None
+    return dict(row), is_new
+
+
+def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping[str, Any]:
+    if reports.get(connection, number) is None:
+        raise _unknown(number)
+    lon = lat = None
+    if said.lon is not None and said.lat is not None:
+        pin = reports.normalise(said.lon, said.lat, said.datum, 1.0)
+        lon, lat = pin.lon, pin.lat
+    reports.confirm(
+        connection, number, said.code, actor=said.actor, reason=said.reason, lon=lon, lat=lat
+    )
+    row = reports.get(connection, number)
+    assert row is not None
+    return dict(row)
+
+
+def _unknown(number: int) -> Problem:
+    return Problem("report-unknown", f"There is no report {number}.", field="number")
+
+
+_AS_IT_CAME = (
+    "id", "source", "external_id", "received", "occurred", "channel", "kind", "premises",
+    "description", "address", "attributes",
+)  # fmt: skip
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored report as it goes out."""
+    received = {"lon": row["x"], "lat": row["y"], "datum": row["datum"]}
+    point = {
+        "lon": row["lon"],
+        "lat": row["lat"],
+        "datum": "wgs84",
+        "accuracy_m": row["accuracy_m"],
+    }
+    return {
+        **{name: row[name] for name in _AS_IT_CAME},
+        "position": None if row["x"] is None else received,
+        "point": None if row["lon"] is None else point,
+        "placement": _placement(row),
+        "triage": waiting(row["triage"]),
+    }
+
+
+def _placement(row: Mapping[str, Any]) -> dict[str, Any]:
+    version = f"/api/v1/areas/{row['layer']}/{row['code']}/versions/{row['version_id']}"
+    area = {"code": row["code"], "name": row["name"], "version": row["version_id"], "href": version}
+    return {
+        "layer": row["layer"],
+        "method": row["method"],
+        "area": None if row["code"] is None else area,
+        "ambiguous": row["ambiguous"],
+        "border_m": None if row["border_m"] is None else round(row["border_m"], 2),
+        "alternatives": [
+            {name: other.get(name) for name in ("code", "share", "score")}
+            for other in row["alternatives"] or []
+        ],
+        "at": row["at"],
+        "known": row["known"],
+    }
+
+
+def waiting(reason: str | None) -> dict[str, str] | None:
+    """Why a report waits for a person, and what that person can do."""
+    return None if reason is None else {"reason": reason, "what_to_do": TRIAGE.get(reason, "")}

@@ -1,0 +1,65 @@
+"""What the overview page shows: the ground under it, and the reports of a period."""
+
+from datetime import datetime
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from data import areas
+
+MOST_REPORTS = 200_000
+
+# An archive that is loaded today is no news of today: it is left out by when it happened.
+_REPORTS = text("""
+SELECT ST_X(r.geom) AS lon, ST_Y(r.geom) AS lat, r.kind, r.received, a.code AS grid, r.triage,
+       r.ambiguous
+FROM report r LEFT JOIN area a ON a.id = r.area_id AND a.layer = 'grid'
+WHERE r.received >= :start AND r.received < :until
+  AND (r.occurred IS NULL OR r.occurred >= CAST(:start AS timestamptz) - interval '7 days')
+ORDER BY r.received DESC LIMIT :most
+""")
+
+_GROUND = 'SELECT name, "class", geom AS geometry FROM ground WHERE kind = :kind ORDER BY id'
+_LEVELS = {"districts": "district", "towns": "town", "villages": "village", "grids": "grid"}
+
+
+def reports(connection: Connection, start: datetime, until: datetime) -> pd.DataFrame:
+    """Reports received in a period (aware), newest first, at most `MOST_REPORTS`.
+
+    Returns columns lon, lat (WGS 84, NaN: none), kind, received, grid (code or null), triage
+    (reason or null) and ambiguous.
+    """
+    rows = connection.execute(_REPORTS, {"start": start, "until": until, "most": MOST_REPORTS})
+    return pd.DataFrame(rows.mappings().all(), columns=list(rows.keys()))
+
+
+def newest_change(connection: Connection) -> int:
+    """The number of the change of the map that is known by now; 0: there was none."""
+    found = connection.execute(text("SELECT max(id) FROM change WHERE recorded <= now()"))
+    return found.scalar() or 0
+
+
+def ground(connection: Connection) -> dict[str, Any]:
+    """The tables and names that `layers.ground.ground` takes, as they are in force now."""
+    city = connection.execute(
+        text(
+            "SELECT v.name, l.source FROM layer l JOIN area a ON a.layer = l.name"
+            " JOIN area_version v ON v.area_id = a.id AND upper_inf(v.recorded)"
+            " AND v.valid @> now() WHERE l.name = 'city' ORDER BY a.code LIMIT 1"
+        )
+    ).first()
+    tables = {name: areas.read(connection, level) for name, level in _LEVELS.items()}
+    return {
+        **tables,
+        "beats": areas.read(connection, "beats"),
+        "water": _nature(connection, "water"),
+        "roads": _nature(connection, "road"),
+        "city": city.name if city else "",
+        "source": city.source if city else "",
+    }
+
+
+def _nature(connection: Connection, kind: str) -> gpd.GeoDataFrame:
+    return gpd.read_postgis(text(_GROUND), connection, geom_col="geometry", params={"kind": kind})
