@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import geopandas as gpd
@@ -273,8 +273,9 @@ _READ = """
 SELECT a.code, v.name, v.kind, p.code AS parent, v.party_branch, v.attributes, v.geom,
        v.id AS version_id, a.id AS area_id, v.area_m2
 FROM area a JOIN area_version v ON v.area_id = a.id LEFT JOIN area p ON p.id = v.parent_id
-WHERE a.layer = :layer AND v.valid @> CAST(:at AS timestamptz)
-  AND v.recorded @> (SELECT max(id) FROM change WHERE recorded <= :known)
+WHERE a.layer = :layer AND v.valid @> coalesce(CAST(:at AS timestamptz), now())
+  AND v.recorded @> (SELECT max(id) FROM change
+                     WHERE recorded <= coalesce(CAST(:known AS timestamptz), now()))
 ORDER BY a.code
 """
 
@@ -291,12 +292,11 @@ def read(
     Returns a GeoDataFrame in EPSG:4326 ordered by code with code, name, kind, parent,
     party_branch, attributes (dict), version_id, area_id, area_m2 and geometry.
     """
-    now = datetime.now(UTC)
     frame = gpd.read_postgis(
         text(_READ),
         connection,
         geom_col="geom",
-        params={"layer": layer, "at": at or now, "known": known or now},
+        params={"layer": layer, "at": at, "known": known},
     )
     return frame.rename_geometry("geometry")
 

@@ -1,12 +1,12 @@
 """Placement of many reports at once: the map and the memory as arrays, taken from the database."""
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pandas as pd
 from sqlalchemy import Connection, text
 
@@ -67,10 +67,8 @@ class Map:
         self.layer, self.known = layer, known
         asked = {"layer": layer, "known": known}
         found = connection.execute(_BOUNDARIES, asked).scalars().all()
-        self.moments = (
-            pd.DatetimeIndex(found, tz="UTC") if found else pd.DatetimeIndex([], tz="UTC")
-        )
-        self._connection = connection
+        self.moments = pd.DatetimeIndex(found, tz="UTC").as_unit("us")
+        self._connection, self._lock = connection, Lock()
         self._maps: dict[int, tuple[pd.DataFrame, Coverage, Memory | None]] = {}
         rows = connection.execute(_MEMORY, asked).all() if memory else []
         self._memory = pd.DataFrame(
@@ -79,6 +77,10 @@ class Map:
 
     def _map(self, epoch: int) -> tuple[pd.DataFrame, Coverage, Memory | None]:
         """The map between two changes of the borders, made when first needed."""
+        with self._lock:
+            return self._made(epoch)
+
+    def _made(self, epoch: int) -> tuple[pd.DataFrame, Coverage, Memory | None]:
         if epoch not in self._maps:
             at = self.moments[epoch - 1] if epoch else pd.Timestamp(datetime.min, tz=UTC)
             frame = areas.read(
@@ -169,12 +171,15 @@ def _fill(out: Placed, rows: npt.NDArray[np.int64], frame: pd.DataFrame, p: Plac
     names = np.array([METHOD_NAMES[Method(m)] for m in range(len(Method))], object)
     out.method[rows] = names[p.method]
     out.ambiguous[rows], out.border_m[rows] = p.ambiguous, p.border_m
-    for i in np.flatnonzero(p.ambiguous):
-        span = slice(p.starts[i], p.starts[i + 1])
-        picked = p.candidate[span]
-        listed: list[dict[str, Any]] = [
-            {"area_id": int(ids[c]), "code": codes[c], "share": float(s), "score": float(v)}
-            for c, s, v in zip(picked, p.share[span], p.score[span], strict=True)
+    ids_of, codes_of = ids[p.candidate].tolist(), codes[p.candidate].tolist()
+    share_of, score_of, starts = p.share.tolist(), p.score.tolist(), p.starts.tolist()
+    for i in np.flatnonzero(p.ambiguous).tolist():
+        span = slice(starts[i], starts[i + 1])
+        listed = [
+            {"area_id": area, "code": code, "share": share, "score": score}
+            for area, code, share, score in zip(
+                ids_of[span], codes_of[span], share_of[span], score_of[span], strict=True
+            )
         ]
-        out.alternatives[rows[i]] = json.dumps(listed, ensure_ascii=False)
-        out.listed.append([str(codes[c]) for c in picked])
+        out.alternatives[rows[i]] = orjson.dumps(listed).decode()
+        out.listed.append(codes_of[span])

@@ -7,11 +7,13 @@ by its source and number.
 
 import hashlib
 import io
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,8 @@ from gis import datum as datums
 from gis.addresses import parse as parse_addresses
 
 Progress = Callable[[str, int], None]
+
+WORKERS = 2  # placing is geometry, which runs beside Python
 
 COLUMNS = (
     "external_id", "occurred", "channel", "kind", "premises", "description", "address", "x", "y",
@@ -132,24 +136,26 @@ def run(
     with engine.begin() as connection:
         defaults = reports.source_defaults(connection, options.source)
         opened = _open(connection, path, options, mark)
-    with engine.connect() as connection, RejectsFile(rejects or _rejects_of(path)) as faults:
-        stage = _Stage(engine, opened)
+    with (
+        engine.connect() as connection,
+        RejectsFile(rejects or _rejects_of(path)) as faults,
+        ThreadPoolExecutor(WORKERS) as pool,
+    ):
         city = Map(connection, options.layer, opened.known, memory=options.memory)
         run = _Run(connection, options, defaults["datum"], defaults["accuracy_m"], city)
-        try:
-            for number, batch in enumerate(
-                table_files.read(path, encoding=options.encoding, sheet=options.sheet)
-            ):
-                parsed, chosen = run.look(batch)
-                run.summary.rejected += faults.add(batch, parsed.verdict)
-                if number >= stage.batches or run.summary.agreement:
-                    table = run.place(batch, parsed, chosen)
-                    stage.put(number, table)
-                progress("placed", run.summary.rows)
-            stage.wait()
-        except BaseException:
-            stage.abandon()
-            raise
+        under_way: deque[Future[None]] = deque()
+        for number, batch in enumerate(
+            table_files.read(path, encoding=options.encoding, sheet=options.sheet)
+        ):
+            rows = run.look(batch)
+            run.summary.rejected += faults.add(batch, rows.parsed.verdict)
+            if number not in opened.staged or options.check:
+                under_way.append(pool.submit(run.place_and_stage, engine, opened, number, rows))
+            while len(under_way) > WORKERS:
+                under_way.popleft().result()
+            progress("placed", run.summary.rows)
+        for last in under_way:
+            last.result()
     if options.all_or_nothing and run.summary.rejected:
         _drop(engine, opened.id)
         raise IntakeError(
@@ -172,13 +178,13 @@ def _rejects_of(path: Path) -> Path:
 class _Opened:
     id: int
     known: datetime
-    batches: int
+    staged: set[int]  # batches that an earlier start staged; each is there whole or not at all
 
 
 _OPEN = text("""
 INSERT INTO intake (source, file, fingerprint) VALUES (:source, :file, :mark)
 ON CONFLICT (fingerprint) WHERE finished IS NULL DO UPDATE SET file = excluded.file
-RETURNING id, started, staged_batches
+RETURNING id, started
 """)
 
 
@@ -187,27 +193,21 @@ def _open(connection: Connection, path: Path, options: Options, mark: str) -> _O
     row = connection.execute(
         _OPEN, {"source": options.source, "file": path.name, "mark": mark}
     ).one()
-    # Unlogged: a crash of the server empties it, which the count of batches then shows.
-    connection.execute(
-        text(
-            f"CREATE UNLOGGED TABLE IF NOT EXISTS intake_{row.id} ("
-            " batch integer, external_id text, occurred timestamptz, channel text, kind text,"
-            " premises text, description text, address text, x double precision,"
-            " y double precision, datum text, accuracy_m double precision, lon double precision,"
-            " lat double precision, attributes jsonb, area_id bigint, version_id bigint,"
-            " method text, ambiguous boolean, border_m double precision, alternatives jsonb,"
-            " at timestamptz, triage text, settled text)"
-        )
-    )
-    last = connection.execute(text(f"SELECT max(batch) FROM intake_{row.id}")).scalar()
-    staged = 0 if last is None else int(last) + 1
-    if staged != row.staged_batches:
-        connection.execute(text(f"TRUNCATE intake_{row.id}"))
-        staged = 0
-        connection.execute(
-            text("UPDATE intake SET staged_batches = 0 WHERE id = :id"), {"id": row.id}
-        )
-    return _Opened(row.id, row.started, staged)
+    # Unlogged: a crash of the server empties it, and all batches are staged again.
+    connection.execute(text(_STAGE.format(id=row.id)))
+    staged = connection.execute(text(f"SELECT DISTINCT batch FROM intake_{row.id}")).scalars()
+    return _Opened(row.id, row.started, set(staged))
+
+
+_STAGE = """
+CREATE UNLOGGED TABLE IF NOT EXISTS intake_{id} (
+    batch integer, external_id text, occurred timestamptz, channel text, kind text, premises text,
+    description text, address text, x double precision, y double precision, datum text,
+    accuracy_m double precision, lon double precision, lat double precision, attributes jsonb,
+    area_id bigint, version_id bigint, method text, ambiguous boolean, border_m double precision,
+    alternatives jsonb, at timestamptz, triage text, settled text
+)
+"""
 
 
 def _drop(engine: Engine, number: int) -> None:
@@ -216,46 +216,33 @@ def _drop(engine: Engine, number: int) -> None:
         connection.execute(text("DELETE FROM intake WHERE id = :id"), {"id": number})
 
 
-class _Stage:
-    """Writes batches in the background while the next one is read, each with its number."""
-
-    def __init__(self, engine: Engine, opened: _Opened) -> None:
-        self._engine, self._id, self.batches = engine, opened.id, opened.batches
-        self._pool = ThreadPoolExecutor(1)
-        self._last: Future[None] | None = None
-
-    def put(self, number: int, table: pa.Table) -> None:
-        """Stage a batch unless it is there."""
-        if number < self.batches:
-            return
-        self.wait()
-        self._last = self._pool.submit(self._copy, number, table)
-
-    def wait(self) -> None:
-        """Let the batch before be done, or raise what went wrong with it."""
-        if self._last:
-            self._last.result()
-
-    def abandon(self) -> None:
-        """Stop; what is staged stays for the next start."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def _copy(self, number: int, table: pa.Table) -> None:
-        table = table.add_column(0, "batch", pa.repeat(pa.scalar(number, pa.int32()), len(table)))
-        buffer = io.BytesIO()
-        pa_csv.write_csv(table, buffer, pa_csv.WriteOptions(include_header=False))
-        names = ", ".join(("batch", *COLUMNS))
-        with self._engine.begin() as connection:
-            cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-            with cursor.copy(f"COPY intake_{self._id} ({names}) FROM STDIN (FORMAT csv)") as copy:
-                copy.write(buffer.getbuffer())
-            connection.execute(
-                text("UPDATE intake SET staged_batches = :n WHERE id = :id"),
-                {"n": number + 1, "id": self._id},
-            )
+def _copy(engine: Engine, opened: _Opened, number: int, table: pa.Table) -> None:
+    """Stage a batch with its number, whole or not at all."""
+    table = table.add_column(0, "batch", pa.repeat(pa.scalar(number, pa.int32()), len(table)))
+    buffer = io.BytesIO()
+    pa_csv.write_csv(table, buffer, pa_csv.WriteOptions(include_header=False))
+    names = ", ".join(("batch", *COLUMNS))
+    with engine.begin() as connection:
+        cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
+        with cursor.copy(f"COPY intake_{opened.id} ({names}) FROM STDIN (FORMAT csv)") as copy:
+            copy.write(buffer.getbuffer())
 
 
 # --- one batch after the other --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a batch that are taken in, with WGS 84 positions and why some have none."""
+
+    parsed: Parsed
+    table: pa.Table
+    source: pa.Table
+    lon: npt.NDArray[np.float64]
+    lat: npt.NDArray[np.float64]
+    accuracy_m: npt.NDArray[np.float64]
+    by_address: npt.NDArray[np.bool_]
+    triage: npt.NDArray[np.object_]
 
 
 class _Run:
@@ -273,9 +260,10 @@ class _Run:
         self.date_order: DateOrder | None = None
         self.codes = _codes(connection, options.layer)
         self.found: dict[str, addresses.Match | str] = {}
+        self._lock = Lock()
 
-    def look(self, batch: Batch) -> tuple[Parsed, npt.NDArray[np.bool_]]:
-        """Type and check a batch; which rows are accepted and in the time asked for."""
+    def look(self, batch: Batch) -> "_Rows":
+        """Type and check a batch; keep what is accepted and in the time asked for, with places."""
         if not self.summary.rows:
             self.mapping = self._mapping(batch.columns)
         for column in (self.options.check, self.options.confirm):
@@ -301,7 +289,9 @@ class _Run:
             if reason["values"]:
                 key = reason["values"]
                 tally.reasons[key] = tally.reasons.get(key, 0) + reason["counts"]
-        return parsed, chosen
+        keep = pa.array(chosen)
+        table = parsed.table().filter(keep)
+        return _Rows(parsed, table, batch.table.filter(keep), *self._positions(table))
 
     def _mapping(self, columns: list[str]) -> Mapping:
         if self.options.mapping_file:
@@ -322,12 +312,11 @@ class _Run:
                 inside &= ~out.to_numpy(zero_copy_only=False)
         return inside
 
-    def place(self, batch: Batch, parsed: Parsed, chosen: npt.NDArray[np.bool_]) -> pa.Table:
-        """The chosen rows of a batch as rows to stage."""
-        keep = pa.array(chosen)
-        table = parsed.table().filter(keep)
-        source = batch.table.filter(keep)
-        lon, lat, accuracy, by_address, triage = self._positions(table)
+    def place_and_stage(self, engine: Engine, opened: _Opened, number: int, rows: "_Rows") -> None:
+        """Place a batch and stage it; runs beside the reading of the next ones."""
+        table, lon, lat, accuracy, by_address, triage = (
+            rows.table, rows.lon, rows.lat, rows.accuracy_m, rows.by_address, rows.triage
+        )  # fmt: skip
         now = pd.Timestamp(self.city.known)
         at = pd.DatetimeIndex(table["occurred_at"].to_pandas()).as_unit("us").fillna(now)
         placed = self.city.place(
@@ -336,7 +325,7 @@ class _Run:
         placed.method[by_address & (placed.area_id >= 0)] = "address"
         outside = (placed.area_id < 0) & np.isfinite(lon)
         triage[outside] = "outside"
-        self._tally(placed, source, np.isfinite(lon) & ~by_address)
+        self._compare(placed, rows.source, np.isfinite(lon) & ~by_address)
         columns = {
             "occurred": table["occurred_at"], "description": table["text"],
             **{n: table[n] for n in ("external_id", "channel", "kind", "premises", "address")},
@@ -349,9 +338,10 @@ class _Run:
             "border_m": _nullable(placed.border_m),
             "alternatives": pa.array(placed.alternatives, pa.string()),
             "at": pa.array(at.to_numpy(), pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
-            "triage": pa.array(triage, pa.string()), "settled": self._settled(source),
+            "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
         }  # fmt: skip
-        return pa.table({name: columns[name] for name in COLUMNS})
+        if number not in opened.staged:
+            _copy(engine, opened, number, pa.table({name: columns[name] for name in COLUMNS}))
 
     def _positions(self, table: pa.Table) -> tuple[Any, ...]:
         """WGS 84 positions, by coordinates or else by address; why there is none."""
@@ -395,15 +385,11 @@ class _Run:
         size = width.pop() if len(width) == 1 else 0
         return pa.array([None if v is None else v.zfill(size) for v in column], pa.string())
 
-    def _tally(self, placed: Placed, source: pa.Table, located: npt.NDArray[np.bool_]) -> None:
-        tally = self.summary
-        found = placed.area_id >= 0
-        tally.placed += int(found.sum())
-        tally.triaged += int((~found).sum())
-        tally.ambiguous += int(placed.ambiguous.sum())
-        if tally.agreement and self.options.check:
+    def _compare(self, placed: Placed, source: pa.Table, located: npt.NDArray[np.bool_]) -> None:
+        if self.summary.agreement and self.options.check:
             published = _objects(source[self.options.check])
-            tally.agreement.add(placed, located, published, self.codes)
+            with self._lock:
+                self.summary.agreement.add(placed, located, published, self.codes)
 
 
 def _codes(connection: Connection, layer: str) -> set[str]:
@@ -479,7 +465,13 @@ def _move(engine: Engine, number: int, options: Options, summary: Summary) -> No
     """From the staging table into `report`, with what a person settled; one transaction."""
     asked = {"id": number, "source": options.source, "layer": options.layer}
     with engine.begin() as connection:
-        staged = connection.execute(text(f"SELECT count(*) FROM intake_{number}")).scalar_one()
+        staged, summary.placed, summary.ambiguous = connection.execute(
+            text(
+                "SELECT count(*), count(area_id), count(*) FILTER (WHERE ambiguous)"
+                f" FROM intake_{number}"
+            )
+        ).one()
+        summary.triaged = staged - summary.placed
         summary.added = connection.execute(text(_MOVE.format(id=number)), asked).rowcount
         summary.known = staged - summary.added
         counts = {k: v for k, v in asdict(summary).items() if isinstance(v, int)}

@@ -41,10 +41,6 @@ WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
            coalesce(CAST(:known AS timestamptz), now()) AS known
 ),
-known AS MATERIALIZED (
-    SELECT h.id AS change FROM change h, clock WHERE h.recorded <= clock.known
-    ORDER BY h.id DESC LIMIT 1
-),
 placed AS MATERIALIZED (
     SELECT c.layer, c.version_id, c.area_id, c.inside, c.share, c.border_m, c.score, c.n AS rank,
            a.code, v.name, v.kind, v.party_branch, v.parent_id, upper(v.valid) AS valid_until,
@@ -60,22 +56,9 @@ placed AS MATERIALIZED (
     JOIN area a ON a.id = c.area_id
     JOIN change h ON h.id = lower(v.recorded)
 )
-SELECT clock.at, clock.known, p.*, chain.areas AS chain
-FROM clock
-LEFT JOIN placed p ON true
-LEFT JOIN LATERAL (
-    WITH RECURSIVE up AS (
-        SELECT p.parent_id AS area_id, 0 AS step
-        UNION ALL
-        SELECT v.parent_id, up.step + 1
-        FROM up JOIN area_version v ON v.area_id = up.area_id, known k
-        WHERE v.valid @> clock.at AND v.recorded @> k.change
-    )
-    SELECT jsonb_agg(jsonb_build_object('layer', a.layer, 'code', a.code, 'name', v.name)
-                     ORDER BY up.step) AS areas
-    FROM up JOIN area a ON a.id = up.area_id JOIN area_version v ON v.area_id = a.id, known k
-    WHERE v.valid @> clock.at AND v.recorded @> k.change
-) chain ON p.rank = 1
+SELECT clock.at, clock.known, p.*,
+       CASE WHEN p.rank = 1 THEN chain_above(p.parent_id, clock.at, clock.known) END AS chain
+FROM clock LEFT JOIN placed p ON true
 ORDER BY p.rank
 """)
 

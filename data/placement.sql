@@ -6,7 +6,7 @@ DECLARE f regprocedure;
 BEGIN
     FOR f IN SELECT oid FROM pg_proc
              WHERE pronamespace = current_schema()::regnamespace
-               AND proname IN ('candidates', 'remembered', 'conformal')
+               AND proname IN ('candidates', 'remembered', 'conformal', 'chain_above')
     LOOP EXECUTE 'DROP FUNCTION ' || f; END LOOP;
     DROP TYPE IF EXISTS hit;
 END $$;
@@ -61,7 +61,8 @@ END $$;
 --   score:    what they are ordered by: geometry first, then what was confirmed before
 --   share:    part of the uncertainty disc that lies in the area (what a dedicated grid covers is
 --             its own and not the basic grid's)
---   border_m: distance to the area's border, whichever side of it the point is on
+--   border_m: distance to the area's border, whichever side of it the point is on; of the target
+--             layer's areas only
 -- at, known: the two moments of the question. weights: share, point, block, street.
 CREATE FUNCTION candidates(
     lon double precision, lat double precision, accuracy_m double precision, target text,
@@ -71,7 +72,7 @@ CREATE FUNCTION candidates(
 ) RETURNS TABLE (
     layer text, version_id bigint, area_id bigint, inside boolean, share double precision,
     border_m double precision, score double precision
-) LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+) LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 4 AS $$
 #variable_conflict use_column
 DECLARE
     w double precision := 1 - 0.0066943799901413165 * sind(lat) ^ 2;
@@ -92,6 +93,37 @@ DECLARE
     listed integer;
     own geometry;  -- what dedicated areas cover of the disc
 BEGIN
+    IF NOT EXISTS (
+        SELECT FROM area_border b WHERE ST_DWithin(b.geom, flat, accuracy_m / scale * 1.01)
+    ) THEN  -- most points: no border is near, and what contains the point contains its disc
+        RETURN QUERY
+        SELECT i.layer, i.version_id, i.area_id, true, 1::float8,
+               CASE WHEN i.layer = target THEN (
+                   SELECT min(ST_Distance(b.geom, flat)) * scale FROM area_border b
+                   WHERE b.version_id = i.version_id) END,
+               weights[1] * 2
+        FROM (
+            SELECT p.layer, p.version_id, v.area_id, v.kind = 'dedicated' AS dedicated,
+                   bool_or(v.kind = 'dedicated') OVER (PARTITION BY p.layer) AS overlaid,
+                   bool_or(p.layer = target) OVER () AS found  -- if not, it may be snapped
+            FROM area_piece p
+            CROSS JOIN LATERAL (
+                -- OFFSET 0: by its key, never by the index over the ranges, of whose
+                -- conditions the planner expects far too few rows
+                SELECT v.* FROM area_version v WHERE v.id = p.version_id OFFSET 0
+            ) v
+            WHERE p.geom && pt AND (p.layer = target OR p.layer = ANY (overlays))
+              AND v.valid @> at AND v.recorded @> now_known AND ST_Intersects(p.geom, pt)
+            GROUP BY p.layer, p.version_id, v.area_id, v.kind
+        ) i
+        WHERE i.found AND (i.layer <> target OR i.dedicated OR NOT i.overlaid)
+        ORDER BY i.layer <> target, i.layer, i.version_id;
+        GET DIAGNOSTICS listed = ROW_COUNT;
+        IF listed > 0 THEN
+            RETURN;
+        END IF;
+    END IF;
+
     SELECT array_agg(ROW(f.layer, f.version_id, f.area_id, f.dedicated, f.inside, f.part)::hit),
            count(*) FILTER (WHERE f.layer = target)
     INTO hits, listed
@@ -103,7 +135,10 @@ BEGIN
         FROM (
             SELECT p.layer, p.version_id, v.area_id, v.kind = 'dedicated' AS dedicated, p.geom,
                    ST_Covers(p.geom, disc) AS whole
-            FROM area_piece p JOIN area_version v ON v.id = p.version_id
+            FROM area_piece p
+            CROSS JOIN LATERAL (
+                SELECT v.* FROM area_version v WHERE v.id = p.version_id OFFSET 0
+            ) v
             WHERE p.geom && disc AND (p.layer = target OR p.layer = ANY (overlays))
               AND v.valid @> at AND v.recorded @> now_known
             OFFSET 0  -- so that ST_Covers is evaluated once
@@ -112,14 +147,6 @@ BEGIN
         GROUP BY t.layer, t.version_id, t.area_id, t.dedicated
     ) f
     WHERE ST_Area(f.part) > 1e-9 * disc_area;  -- less is rounding
-
-    IF listed = 1 AND cardinality(hits) = 1 THEN  -- most points: one area and no doubt
-        h := hits[1];
-        RETURN QUERY SELECT h.layer, h.version_id, h.area_id, h.inside, ST_Area(h.part) / disc_area,
-                            (SELECT min(ST_Distance(b.geom, flat)) * scale FROM area_border b
-                             WHERE b.version_id = h.version_id), weights[1] * 2;
-        RETURN;
-    END IF;
 
     IF listed > 1 THEN
         SELECT ST_UnaryUnion(ST_Collect(h.part)) INTO own
@@ -140,7 +167,10 @@ BEGIN
         SELECT target, n.version_id, n.area_id, false, 0::float8, n.d, 0::float8
         FROM (
             SELECT p.version_id, v.area_id, ST_Distance(ST_Scale(p.geom, mx, my), ST_Scale(pt, mx, my)) AS d
-            FROM area_piece p JOIN area_version v ON v.id = p.version_id
+            FROM area_piece p
+            CROSS JOIN LATERAL (
+                SELECT v.* FROM area_version v WHERE v.id = p.version_id OFFSET 0
+            ) v
             WHERE p.layer = target AND v.valid @> at AND v.recorded @> now_known
               AND p.geom && ST_Expand(pt, snap_m / mx, snap_m / my)
         ) n
@@ -150,17 +180,41 @@ BEGIN
     RETURN QUERY
     WITH measured AS (
         SELECT h.layer, h.version_id, h.area_id, h.inside, ST_Area(h.part) / disc_area AS share,
-               (SELECT min(ST_Distance(b.geom, flat)) * scale FROM area_border b
-                WHERE b.version_id = h.version_id) AS border_m
+               CASE WHEN h.layer = target THEN (
+                   SELECT min(ST_Distance(b.geom, flat)) * scale FROM area_border b
+                   WHERE b.version_id = h.version_id) END AS border_m
         FROM unnest(hits) h
     ), voted AS (
         SELECT m.*, m.layer = target AND listed > 1 AS votes FROM measured m
     )
     SELECT v.layer, v.version_id, v.area_id, v.inside, v.share, v.border_m,
-           weights[1] * (v.share + (v.inside AND v.border_m > border_at_m)::int)
+           weights[1] * (v.share + (v.inside AND coalesce(v.border_m > border_at_m, true))::int)
            + CASE WHEN v.votes THEN remembered(v.area_id, pt, mx, my, target, known,
                                                weights, street, block, side, premises)
                   ELSE 0 END
     FROM voted v
     ORDER BY v.layer <> target, v.layer, 7 DESC, v.share DESC, v.version_id;
+END $$;
+
+-- The areas above one, from its parent up, as [{layer, code, name}, …].
+CREATE FUNCTION chain_above(parent bigint, at timestamptz, known timestamptz) RETURNS jsonb
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    now_known bigint := (SELECT c.id FROM change c WHERE c.recorded <= known
+                         ORDER BY c.id DESC LIMIT 1);
+    chain jsonb := '[]';
+    area record;
+BEGIN
+    WHILE parent IS NOT NULL LOOP
+        SELECT a.layer, a.code, v.name, v.parent_id INTO area
+        FROM area a CROSS JOIN LATERAL (
+            SELECT v.* FROM area_version v WHERE v.area_id = a.id OFFSET 0
+        ) v
+        WHERE a.id = parent AND v.valid @> at AND v.recorded @> now_known;
+        EXIT WHEN NOT FOUND;
+        chain := chain || jsonb_build_object('layer', area.layer, 'code', area.code,
+                                             'name', area.name);
+        parent := area.parent_id;
+    END LOOP;
+    RETURN chain;
 END $$;

@@ -9,7 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, text
 
 from data import addresses, placement
-from data.placement import LOCATE, Place
+from data.placement import Place
 from data.settings import settings
 from gis import addresses as address_text
 from gis import datum as datums
@@ -129,37 +129,45 @@ def set_source(connection: Connection, name: str, **facts: Any) -> None:
 
 # --- taking in ----------------------------------------------------------------------------------
 
-# One statement: the candidates, the row with the first of them, and the answer.
-_STORE = text(f"""
-WITH located AS MATERIALIZED ({LOCATE.text}),
-listed AS (
+# One statement: the candidates, and the row with the first of them.
+_STORE = text("""
+WITH clock AS MATERIALIZED (
+    SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
+           coalesce(CAST(:known AS timestamptz), now()) AS known
+), located AS MATERIALIZED (
+    SELECT clock.at, clock.known, c.*, a.code
+    FROM clock
+    LEFT JOIN LATERAL candidates(
+        :lon, :lat, :accuracy_m, :layer, '{}', clock.at, clock.known, :border_m, :snap_m,
+        CAST(:weights AS double precision[]), :street, :block, CAST(:side AS integer), :premises
+    ) WITH ORDINALITY c (layer, version_id, area_id, inside, share, border_m, score, rank) ON true
+    LEFT JOIN area a ON a.id = c.area_id
+), listed AS (
     SELECT count(*) AS n, min(border_m) AS border_m, bool_or(inside) AS inside,
            jsonb_agg(jsonb_build_object('area_id', area_id, 'code', code, 'share', share,
                                         'score', score) ORDER BY rank) AS alternatives
-    FROM located WHERE layer = :layer
-), stored AS (
-    INSERT INTO report (
-        source, external_id, occurred, channel, kind, premises, description, address, x, y, datum,
-        accuracy_m, geom, attributes, layer, area_id, version_id, method, ambiguous, border_m,
-        alternatives, at, known, triage
-    )
-    SELECT :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :premises,
-           :description, :address, CAST(:x AS double precision), CAST(:y AS double precision),
-           :datum, CAST(:accuracy_m AS double precision),
-           ST_SetSRID(ST_MakePoint(:lon, :lat), 4326),
-           CAST(:attributes AS jsonb), :layer, f.area_id, f.version_id,
-           CASE WHEN f.area_id IS NULL THEN 'none' WHEN :by_address THEN 'address'
-                WHEN l.n > 1 AND l.border_m <= :border_m THEN 'on_border'
-                WHEN l.inside THEN 'inside' ELSE 'snapped' END,
-           l.n > 1, f.border_m, CASE WHEN l.n > 1 THEN l.alternatives END, c.at, c.known,
-           CASE WHEN f.area_id IS NULL THEN 'outside' END
-    FROM (SELECT at, known FROM located LIMIT 1) c
-    CROSS JOIN listed l
-    LEFT JOIN (SELECT * FROM located WHERE rank = 1 AND layer = :layer) f ON true
-    ON CONFLICT (source, external_id) DO NOTHING
-    RETURNING id
+    FROM located WHERE area_id IS NOT NULL
 )
-SELECT s.id AS report_id, l.* FROM stored s CROSS JOIN located l ORDER BY l.rank
+INSERT INTO report (
+    source, external_id, occurred, channel, kind, premises, description, address, x, y, datum,
+    accuracy_m, geom, attributes, layer, area_id, version_id, method, ambiguous, border_m,
+    alternatives, at, known, triage
+)
+SELECT :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :premises,
+       :description, :address, CAST(:x AS double precision), CAST(:y AS double precision),
+       :datum, CAST(:accuracy_m AS double precision),
+       ST_SetSRID(ST_MakePoint(:lon, :lat), 4326),
+       CAST(:attributes AS jsonb), :layer, f.area_id, f.version_id,
+       CASE WHEN f.area_id IS NULL THEN 'none' WHEN :by_address THEN 'address'
+            WHEN l.n > 1 AND l.border_m <= :border_m THEN 'on_border'
+            WHEN l.inside THEN 'inside' ELSE 'snapped' END,
+       l.n > 1, f.border_m, CASE WHEN l.n > 1 THEN l.alternatives END, c.at, c.known,
+       CASE WHEN f.area_id IS NULL THEN 'outside' END
+FROM (SELECT at, known FROM located LIMIT 1) c
+CROSS JOIN listed l
+LEFT JOIN (SELECT * FROM located WHERE rank = 1) f ON true
+ON CONFLICT (source, external_id) DO NOTHING
+RETURNING id
 """)
 
 _STORE_UNPLACED = text("""

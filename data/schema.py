@@ -159,9 +159,7 @@ class AreaBorder(Base):
         ForeignKey("area_version.id", ondelete="CASCADE"), primary_key=True
     )
     piece: Mapped[int] = mapped_column(primary_key=True)
-    geom: Mapped[Any] = mapped_column(
-        Geometry("LINESTRING", 3395, spatial_index=False), nullable=False
-    )
+    geom: Mapped[Any] = mapped_column(Geometry("LINESTRING", 3395), nullable=False)
 
 
 class AreaLineage(Base):
@@ -209,7 +207,6 @@ class Intake(Base):
     fingerprint: Mapped[str]  # of the file's bytes and of everything that decides the outcome
     started: Mapped[datetime] = mapped_column(server_default=NOW)
     finished: Mapped[datetime | None]
-    staged_batches: Mapped[int] = mapped_column(server_default="0")
     counts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
     __table_args__ = (
         # One open run of the same file: a second start carries on with it.
@@ -220,11 +217,15 @@ class Intake(Base):
 
 
 class Report(Base):
-    """What somebody told us, as received and as normalised, with the place that it was given."""
+    """What somebody told us, as received and as normalised, with the place that it was given.
+
+    Source and area are no foreign keys: neither is ever deleted, and to look both up again for
+    every row would take a good part of the time of a bulk intake.
+    """
 
     __tablename__ = "report"
     id: Mapped[int] = _identity()
-    source: Mapped[str] = mapped_column(ForeignKey("source.name"))
+    source: Mapped[str]
     external_id: Mapped[str]
     received: Mapped[datetime] = mapped_column(server_default=NOW)
     occurred: Mapped[datetime | None]
@@ -240,8 +241,8 @@ class Report(Base):
     geom: Mapped[Any] = mapped_column(Geometry("POINT", 4326, spatial_index=False), nullable=True)
     attributes: Mapped[dict[str, Any] | None]
     layer: Mapped[str]  # the layer that it was placed in
-    area_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"))
-    version_id: Mapped[int | None]
+    area_id: Mapped[int | None] = mapped_column(BigInteger)
+    version_id: Mapped[int | None] = mapped_column(BigInteger)
     method: Mapped[str]
     ambiguous: Mapped[bool] = mapped_column(server_default=text("false"))
     border_m: Mapped[float | None]

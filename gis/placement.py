@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import shapely
@@ -182,7 +183,7 @@ class Coverage:
         width_m, height_m = max((east - west) * kx, 1), max((north - south) * ky, 1)
         # A small part of the mean width of an area, so that few points fall into a border's cell.
         mean_width_m = 4 * width_m * height_m / max(length_m, 1)
-        self.cell_m = max(mean_width_m / 60, np.sqrt(width_m * height_m / cells), 0.5)
+        self.cell_m = max(mean_width_m / 120, np.sqrt(width_m * height_m / cells), 0.5)
         self._step = np.array([self.cell_m / kx, self.cell_m / ky])
         # Room around the areas, so that what is within MARGIN_M of them has a cell of its own.
         margin = int(np.ceil(MARGIN_M / self.cell_m)) + 2
@@ -226,7 +227,7 @@ class Coverage:
         """Mask of the cells from which a border may be within `accuracy_m`."""
         if accuracy_m > MARGIN_M:
             return np.ones(self._shape, np.uint8)
-        reach = int(np.ceil(accuracy_m / self.cell_m * 1.02)) + 1
+        reach = int(np.ceil(accuracy_m / self.cell_m * 1.001))
         if reach not in self._masks:
             mask = maximum_filter1d(self._border, 2 * reach + 1, axis=0)
             self._masks[reach] = maximum_filter1d(mask, 2 * reach + 1, axis=1)
@@ -332,17 +333,46 @@ class Coverage:
         at = shapely.points(lon, lat)
         inside = shapely.intersects(self.polygons[area], at[point])
         share = np.where(inside & (border >= radius[point]), 1.0, 0.0)
-        cut = np.flatnonzero(share == 0)
-        owners, which = np.unique(point[cut], return_inverse=True)
+        cut = share == 0
+        rest = cut & self._takes_the_rest(point, area, flat, radius / scale)
+        owners, which = np.unique(point[cut & ~rest], return_inverse=True)
         disc = discs(lon[owners], lat[owners], radius[owners])
-        parts = shapely.intersection(disc[which], self.polygons[area[cut]])
-        whole = shapely.area(disc)[which]
-        share[cut] = shapely.area(parts) / whole
+        parts = shapely.intersection(disc[which], self.polygons[area[cut & ~rest]])
+        share[cut & ~rest] = shapely.area(parts) / shapely.area(disc)[which]
+        taken = np.bincount(point, np.where(rest, 0.0, share), len(lon))
+        share[rest] = 1 - taken[point[rest]]
         self._let_dedicated_win(point, area, inside, share, lon, lat, radius)
         keep = share > LEAST_SHARE
         return _Candidates(
             len(lon), point[keep], area[keep], inside[keep], share[keep], border[keep], border_m
         )
+
+    def _takes_the_rest(
+        self, point: Ints, area: Ints, flat: NDArray[np.object_], reach: Floats
+    ) -> Bools:
+        """Which pair is its point's last, where the areas cover the whole disc without overlap.
+
+        Its share is what the others leave; one intersection less, of two mostly.
+        """
+        last = np.append(point[1:] != point[:-1], True)[: len(point)]
+        if self._outline is None:
+            return np.zeros(len(point), bool)
+        several = np.bincount(point, minlength=len(flat)) > 1
+        several[point[self.dedicated[area]]] = False
+        asked = np.flatnonzero(several)
+        at_edge = shapely.dwithin(self._outline, flat[asked], reach[asked] * 1.01)
+        several[asked[at_edge]] = False
+        return np.asarray(last & several[point], bool)
+
+    @cached_property
+    def _outline(self) -> Any:
+        """Where the basic areas end, holes included; None if they overlap or do not match."""
+        basic = self._flat[~self.dedicated]
+        if not len(basic) or not shapely.coverage_is_valid(basic):
+            return None
+        outline = shapely.boundary(shapely.coverage_union_all(basic))
+        shapely.prepare(outline)
+        return outline
 
     def _let_dedicated_win(
         self,
@@ -358,7 +388,7 @@ class Coverage:
         if not self.dedicated[area].any():
             return
         for p in np.unique(point[self.dedicated[area]]):
-            pairs = np.flatnonzero(point == p)
+            pairs = np.arange(*np.searchsorted(point, [p, p + 1]))
             basic = pairs[~self.dedicated[area[pairs]]]
             own = shapely.union_all(self.polygons[area[pairs[self.dedicated[area[pairs]]]]])
             disc = discs(lon[[p]], lat[[p]], radius[[p]])[0]

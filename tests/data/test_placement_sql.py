@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from data.areas import change, ensure_layer, read, record
 from data.settings import ROOT
-from gis.placement import WEIGHTS, Clues, Coverage, Memory
-from tests.coverages import build
+from gis.placement import WEIGHTS, Clues, Coverage, Memory, Method
+from tests.coverages import City, build
 
 CHICAGO = ROOT.parent / "shared/data/chicago"
 WORDS = np.array(["", "North", "South"], dtype=object)
@@ -185,12 +185,29 @@ def test_overlays_are_listed_beside_and_change_nothing(engine, store):
     assert_agree(own, placed, areas(engine, layer), lon, lat)
     # Of an overlay: what the disc meets, as if it were asked for alone without snapping.
     alone = in_the_database(engine, overlay, lon, lat, 40.0, known, snap_m=0.0)
-    columns = ["point", "area_id", "inside", "share", "border_m"]
+    columns = ["point", "area_id", "inside", "share"]
     other = with_beats[with_beats.layer == overlay][columns].reset_index(drop=True)
     pd.testing.assert_frame_equal(other, alone[columns])
     assert set(other.area_id) <= set(areas(engine, overlay))
+    assert with_beats[with_beats.layer == overlay].border_m.isna().all()
     ranks = with_beats.groupby("point")["layer"].agg(list)
     assert all(names == sorted(names, key=lambda name: name != layer) for names in ranks)
+
+
+def test_an_overlay_that_reaches_farther_does_not_keep_a_point_from_being_snapped(engine, store):
+    city, wide = build(23, columns=3, rows=3), build(24, columns=1, rows=1, cell_m=20_000.0)
+    middle = np.array(shapely.total_bounds(city.polygons)).reshape(2, 2).mean(axis=0)
+    shift = middle - shapely.get_coordinates(shapely.centroid(wide.polygons))[0]
+    layer, _ = store(city)
+    overlay, known = store(
+        City(shapely.transform(wide.polygons, lambda xy: xy + shift), wide.dedicated, wide.rng)
+    )
+    lon, lat = city.points(100, beyond_m=400)
+    rows = in_the_database(engine, layer, lon, lat, 5.0, known, overlays=[overlay])
+    assert set(rows[rows.layer == overlay].point) == set(range(len(lon)))
+    placed = Coverage(city.polygons, cells=20_000).place(lon, lat, 5.0)
+    assert (placed.method == Method.SNAPPED).sum() > 5
+    assert_agree(rows[rows.layer == layer], placed, areas(engine, layer), lon, lat)
 
 
 def test_memory_is_heard_alike(engine, store):

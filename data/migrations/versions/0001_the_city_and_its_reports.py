@@ -18,7 +18,7 @@ DECLARE f regprocedure;
 BEGIN
     FOR f IN SELECT oid FROM pg_proc
              WHERE pronamespace = current_schema()::regnamespace
-               AND proname IN ('candidates', 'remembered', 'conformal')
+               AND proname IN ('candidates', 'remembered', 'conformal', 'chain_above')
     LOOP EXECUTE 'DROP FUNCTION ' || f; END LOOP;
     DROP TYPE IF EXISTS hit;
 END $$;

@@ -81,7 +81,6 @@ CREATE TABLE intake (
     fingerprint TEXT NOT NULL,
     started TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     finished TIMESTAMP WITH TIME ZONE,
-    staged_batches INTEGER DEFAULT '0' NOT NULL,
     counts JSONB DEFAULT '{}' NOT NULL,
     PRIMARY KEY (id),
     FOREIGN KEY(source) REFERENCES source (name)
@@ -149,7 +148,7 @@ CREATE TABLE report (
     attributes JSONB,
     layer TEXT NOT NULL,
     area_id BIGINT,
-    version_id INTEGER,
+    version_id BIGINT,
     method TEXT NOT NULL,
     ambiguous BOOLEAN DEFAULT false NOT NULL,
     border_m DOUBLE PRECISION,
@@ -161,9 +160,7 @@ CREATE TABLE report (
     UNIQUE (source, external_id),
     CONSTRAINT method_known CHECK (method IN ('inside', 'on_border', 'snapped', 'address', 'confirmed', 'none')),
     CONSTRAINT placed_or_not CHECK ((area_id IS NULL) = (method = 'none')),
-    CONSTRAINT never_dropped CHECK (area_id IS NOT NULL OR triage IS NOT NULL),
-    FOREIGN KEY(source) REFERENCES source (name),
-    FOREIGN KEY(area_id) REFERENCES area (id)
+    CONSTRAINT never_dropped CHECK (area_id IS NOT NULL OR triage IS NOT NULL)
 );
 
 CREATE INDEX report_by_area ON report (area_id, received);
@@ -179,6 +176,8 @@ CREATE TABLE area_border (
     PRIMARY KEY (version_id, piece),
     FOREIGN KEY(version_id) REFERENCES area_version (id) ON DELETE CASCADE
 );
+
+CREATE INDEX idx_area_border_geom ON area_border USING gist (geom);
 
 CREATE TABLE area_piece (
     version_id BIGINT NOT NULL,

@@ -1,0 +1,22 @@
+"""`make bench`: speed as ratios against a reference run in the same minute, never as a test."""
+
+from typing import Annotated
+
+import typer
+
+from tests.bench import arrays, bulk, over_http, single
+
+BENCHES = {"arrays": arrays.run, "single": single.run, "http": over_http.run, "bulk": bulk.run}
+
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help=", ".join(BENCHES))] = None,
+    rows: Annotated[int, typer.Option(help="records of the bulk intake")] = 7_900_000,
+) -> None:
+    """Run all benchmarks, or those named."""
+    for name in names or list(BENCHES):
+        BENCHES[name](rows)
+
+
+if __name__ == "__main__":
+    typer.run(main)

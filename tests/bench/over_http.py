@@ -1,0 +1,2 @@
+"""x"""
+def run(rows): pass
