@@ -110,7 +110,7 @@ def _serve(host: str, port: int, rate: float) -> None:
     config = uvicorn.Config(
         "api.main:create_app", factory=True, host=host, port=port, log_level="warning"
     )
-    console.out.print(f"Wangge is at [bold]{at}[/] (the API: {at}/docs); Ctrl-C stops it.")
+    console.out.print(f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it.")
     caller = Caller(at, rate) if rate else None
     if caller:
         caller.start()

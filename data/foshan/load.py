@@ -49,8 +49,12 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
     """Draw Foshan and load it whole, or not at all."""
     city = generate(seed, lambda what, share: progress(what, 0.6 * share))
     with areas.change(engine, "import", "demonstration city") as change:
+        # Addresses first: they count from a moment after they were added, as changes do.
+        progress("loading addresses", 0.6)
+        rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
+        addresses.add(change.connection, rows, "demonstration")
         for done, (name, layer) in enumerate(TREE.items()):
-            progress(f"loading {name}", 0.6 + 0.03 * done)
+            progress(f"loading {name}", 0.66 + 0.03 * done)
             frame = getattr(city, name)
             if layer == "city":
                 frame = frame.drop(columns="parent")
@@ -63,9 +67,6 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
             areas.record(change, name, getattr(city, name))
         progress("loading roads and water", 0.88)
         _ground(change.connection, city)
-        progress("loading addresses", 0.9)
-        rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
-        addresses.add(change.connection, rows, "demonstration")
         for source, (title, datum, accuracy) in SOURCES.items():
             reports.set_source(
                 change.connection, source, title=title, datum=datum, accuracy_m=accuracy
@@ -75,6 +76,7 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
         connection.execute(text("REINDEX TABLE area_piece"))
         connection.execute(text("REINDEX TABLE area_border"))
         connection.execute(text("ANALYZE"))
+        connection.execute(text("SELECT pg_sleep_until(max(recorded)) FROM address"))
     progress("done", 1.0)
     return city
 
