@@ -81,6 +81,7 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
 @guarded
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
     """Set everything up, load the demonstration city, serve it and let reports come in."""
+    from data import server
     from data.foshan import load
 
     engine = ready()
@@ -89,7 +90,11 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
             load.load(engine, progress=progress)
             load.load_day(engine, progress=progress)
     engine.dispose()
-    _serve(settings().host, settings().port, rate)
+    try:
+        _serve(settings().host, settings().port, rate)
+    finally:
+        if not settings().database_url:
+            server.stop(settings().home)
 
 
 @app.command()
