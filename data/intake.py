@@ -7,9 +7,11 @@ by its source and number.
 
 import hashlib
 import io
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +24,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping, text
 
 from data import addresses, reports, table_files
 from data.agreement import Agreement
@@ -33,7 +35,7 @@ from data.report_rows import Parsed, Seen, parse
 from data.report_times import DateOrder
 from data.settings import settings
 from data.table_batch import Batch
-from data.text_stream import TableError
+from data.text_stream import TableError, check_file
 from gis import datum as datums
 from gis.addresses import parse as parse_addresses
 
@@ -88,6 +90,7 @@ class Summary:
     reasons: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     agreement: Agreement | None = None
+    rejects: Path | None = None  # where the rejected rows are, if there are any
 
     def lines(self) -> list[tuple[str, int]]:
         """What became of the rows, for people."""
@@ -99,9 +102,9 @@ class Summary:
         ]  # fmt: skip
 
 
-def fingerprint(path: Path, options: Options) -> str:
-    """What a run is known by: the file's bytes and the options, as sha256."""
-    digest = hashlib.sha256(repr(options).encode())
+def fingerprint(path: Path, options: Options, *circumstances: object) -> str:
+    """What a run is known by: the file's bytes, the options and the circumstances, as sha256."""
+    digest = hashlib.sha256(repr((options, *circumstances)).encode())
     if options.mapping_file:
         digest.update(Path(options.mapping_file).read_bytes())
     with path.open("rb") as file:
@@ -130,15 +133,34 @@ def run(
     IntakeError, TableError, ValueError
         The file or the options cannot be used; nothing was changed.
     """
-    if not path.is_file():
-        raise TableError(f"there is no file {path}")
-    mark = fingerprint(path, options)
+    check_file(path)
+    rejects = _rejects_of(path) if rejects is None else rejects
+    if rejects.exists() and rejects.samefile(path):
+        raise IntakeError(f"{path} cannot take its own rejects; name another file for them")
     with engine.begin() as connection:
         defaults = reports.source_defaults(connection, options.source)
-        opened = _open(connection, path, options, mark)
+        mark = fingerprint(path, options, dict(defaults), *_circumstances(connection))
+    with _claimed(engine, mark, path):
+        with engine.begin() as connection:
+            opened = _open(connection, path, options, mark)
+        try:
+            summary = _stage(engine, opened, path, options, defaults, rejects, progress)
+        except ValueError:  # another start of the same would not get further
+            _drop(engine, opened.id)
+            raise
+        progress("moving into place", summary.rows)
+        _move(engine, opened.id, options, summary)
+    return summary
+
+
+def _stage(
+    engine: Engine, opened: "_Opened", path: Path, options: Options, defaults: RowMapping,
+    rejects: Path, progress: Progress,
+) -> Summary:  # fmt: skip
+    """Place every row of the file and stage it; what was staged before is not done again."""
     with (
         engine.connect() as connection,
-        RejectsFile(rejects or _rejects_of(path)) as faults,
+        RejectsFile(rejects) as faults,
         ThreadPoolExecutor(WORKERS) as pool,
     ):
         city = Map(connection, options.layer, opened.known, memory=options.memory)
@@ -156,19 +178,21 @@ def run(
             progress("placed", run.summary.rows)
         for last in under_way:
             last.result()
+    if run.summary.rejected:
+        run.summary.rejects = rejects
     if options.all_or_nothing and run.summary.rejected:
-        _drop(engine, opened.id)
         raise IntakeError(
             f"{run.summary.rejected} rows of {path.name} cannot be taken in, and all or nothing "
-            f"was asked for: nothing was changed. The reasons are in {rejects or _rejects_of(path)}"
+            f"was asked for: nothing was changed. The reasons are in {rejects}"
         )
-    progress("moving into place", run.summary.rows)
-    _move(engine, opened.id, options, run.summary)
     return run.summary
 
 
 def _rejects_of(path: Path) -> Path:
-    return Path(f"{path.name.split('.')[0]}.rejects.csv")
+    """Where rejects go if nobody says; those of rejects that were mended do not go over them."""
+    name = path.name.split(".")[0]
+    names = (f"{name}.rejects{'' if n == 1 else n}.csv" for n in itertools.count(1))
+    return next(Path(n) for n in names if not (Path(n).exists() and Path(n).samefile(path)))
 
 
 # --- the run's row and its staging table ----------------------------------------------------------
@@ -187,12 +211,45 @@ ON CONFLICT (fingerprint) WHERE finished IS NULL DO UPDATE SET file = excluded.f
 RETURNING id, started
 """)
 
+# Cut-off runs of the same file that nobody can carry on: it, the options or the map are others now.
+_GIVEN_UP = text("""
+SELECT id FROM intake
+WHERE finished IS NULL AND source = :source AND file = :file AND fingerprint <> :mark
+  AND pg_try_advisory_xact_lock(CAST(CAST('x' || left(fingerprint, 16) AS bit(64)) AS bigint))
+""")
+
+_CIRCUMSTANCES = text(
+    "SELECT (SELECT max(id) FROM change), (SELECT max(id) FROM confirmation),"
+    " (SELECT max(id) FROM address)"
+)
+
+
+def _circumstances(connection: Connection) -> tuple[object, ...]:
+    """What decides where a report goes beside the file: the map, the memory, the settings."""
+    said = settings().model_dump(include={"accuracy_m", "border_m", "snap_m", "timezone"})
+    return (*connection.execute(_CIRCUMSTANCES).one(), *said.values())
+
+
+@contextmanager
+def _claimed(engine: Engine, mark: str, path: Path) -> Iterator[None]:
+    """Keep others from running the same at the same time; a claim ends with its connection."""
+    key = {"key": int.from_bytes(bytes.fromhex(mark[:16]), signed=True)}
+    with engine.connect() as connection:
+        if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            raise IntakeError(f"{path.name} is being taken in by another run; wait for its end")
+        connection.commit()
+        try:
+            yield
+        finally:
+            connection.invalidate()
+
 
 def _open(connection: Connection, path: Path, options: Options, mark: str) -> _Opened:
     """Begin a run, or find the one that was cut off."""
-    row = connection.execute(
-        _OPEN, {"source": options.source, "file": path.name, "mark": mark}
-    ).one()
+    asked = {"source": options.source, "file": path.name, "mark": mark}
+    for number in connection.execute(_GIVEN_UP, asked).scalars():
+        _forget(connection, number)
+    row = connection.execute(_OPEN, asked).one()
     # Unlogged: a crash of the server empties it, and all batches are staged again.
     connection.execute(text(_STAGE.format(id=row.id)))
     staged = connection.execute(text(f"SELECT DISTINCT batch FROM intake_{row.id}")).scalars()
@@ -212,8 +269,12 @@ CREATE UNLOGGED TABLE IF NOT EXISTS intake_{id} (
 
 def _drop(engine: Engine, number: int) -> None:
     with engine.begin() as connection:
-        connection.execute(text(f"DROP TABLE IF EXISTS intake_{number}"))
-        connection.execute(text("DELETE FROM intake WHERE id = :id"), {"id": number})
+        _forget(connection, number)
+
+
+def _forget(connection: Connection, number: int) -> None:
+    connection.execute(text(f"DROP TABLE IF EXISTS intake_{number}"))
+    connection.execute(text("DELETE FROM intake WHERE id = :id"), {"id": number})
 
 
 def _copy(engine: Engine, opened: _Opened, number: int, table: pa.Table) -> None:

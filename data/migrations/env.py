@@ -7,7 +7,7 @@ from data.schema import Base
 
 LOCK = 0x57616E67  # advisory lock, so that two processes starting at once do not both migrate
 
-engine = create_engine(context.config.get_main_option("sqlalchemy.url"), poolclass=pool.NullPool)
+engine = create_engine(context.config.attributes["url"], poolclass=pool.NullPool)
 with engine.begin() as connection:
     connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
     context.configure(connection=connection, target_metadata=Base.metadata, compare_type=True)

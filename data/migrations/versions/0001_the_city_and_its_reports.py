@@ -8,8 +8,19 @@ revision = "0001"
 down_revision = None
 
 TABLES = (
-    "address", "confirmation", "report", "intake", "source", "ground", "area_lineage",
-    "area_border", "area_piece", "area_version", "area", "change", "layer",
+    "address",
+    "confirmation",
+    "report",
+    "intake",
+    "source",
+    "ground",
+    "area_lineage",
+    "area_border",
+    "area_piece",
+    "area_version",
+    "area",
+    "change",
+    "layer",
 )
 
 DROP_FUNCTIONS = """
