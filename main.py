@@ -216,7 +216,8 @@ def import_areas(
     )  # fmt: skip
     where = faults or Path(f"{file.name.split('.')[0]}.faults.geojson")
     try:
-        done = area_files.load(ready(), file, options)
+        with console.working(f"reading and checking {file.name}"):
+            done = area_files.load(ready(), file, options)
     except area_files.CoverageError as error:
         console.faults(error.faults)
         vector_files.write(error.faults, where)
@@ -240,7 +241,8 @@ def export_areas(file: File, layer: LayerName, at: Moment = None, known: Moment 
     """Write a layer, as it was at a moment, to GeoJSON, GeoPackage, Shapefile or GeoParquet."""
     from data import area_files
 
-    count = area_files.save(ready(), file, layer, at=moment(at), known=moment(known))
+    with console.working(f"writing {file.name}"):
+        count = area_files.save(ready(), file, layer, at=moment(at), known=moment(known))
     console.out.print(f"{count:,} areas of {layer} are in {file}")
 
 

@@ -11,7 +11,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 from sqlalchemy import Connection, Engine, RowMapping, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from data import addresses, reports, table_files
 from data.agreement import Agreement
@@ -48,6 +49,9 @@ COLUMNS = (
     "datum", "accuracy_m", "lon", "lat", "attributes", "area_id", "version_id", "method",
     "ambiguous", "border_m", "alternatives", "at", "triage", "settled",
 )  # fmt: skip
+
+
+_MOMENT = pa.timestamp("us", "UTC")
 
 
 class IntakeError(ValueError):
@@ -218,16 +222,11 @@ WHERE finished IS NULL AND source = :source AND file = :file AND fingerprint <> 
   AND pg_try_advisory_xact_lock(CAST(CAST('x' || left(fingerprint, 16) AS bit(64)) AS bigint))
 """)
 
-_CIRCUMSTANCES = text(
-    "SELECT (SELECT max(id) FROM change), (SELECT max(id) FROM confirmation),"
-    " (SELECT max(id) FROM address)"
-)
-
 
 def _circumstances(connection: Connection) -> tuple[object, ...]:
-    """What decides where a report goes beside the file: the map, the memory, the settings."""
+    """What decides where a report goes beside the file: the map and the settings."""
     said = settings().model_dump(include={"accuracy_m", "border_m", "snap_m", "timezone"})
-    return (*connection.execute(_CIRCUMSTANCES).one(), *said.values())
+    return connection.execute(text("SELECT max(id) FROM change")).scalar(), *said.values()
 
 
 @contextmanager
@@ -241,7 +240,8 @@ def _claimed(engine: Engine, mark: str, path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.invalidate()
+            with suppress(SQLAlchemyError):  # a server that went away holds no claims
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
 
 
 def _open(connection: Connection, path: Path, options: Options, mark: str) -> _Opened:
@@ -252,8 +252,14 @@ def _open(connection: Connection, path: Path, options: Options, mark: str) -> _O
     row = connection.execute(_OPEN, asked).one()
     # Unlogged: a crash of the server empties it, and all batches are staged again.
     connection.execute(text(_STAGE.format(id=row.id)))
-    staged = connection.execute(text(f"SELECT DISTINCT batch FROM intake_{row.id}")).scalars()
-    return _Opened(row.id, row.started, set(staged))
+    staged = connection.execute(text(f"SELECT DISTINCT batch FROM intake_{row.id}")).scalars().all()
+    known = row.started
+    if not staged:  # nothing is placed yet: by what is known now
+        known = connection.execute(_BEGIN_ANEW, {"id": row.id}).scalar_one()
+    return _Opened(row.id, known, set(staged))
+
+
+_BEGIN_ANEW = text("UPDATE intake SET started = now() WHERE id = :id RETURNING started")
 
 
 _STAGE = """
@@ -378,8 +384,8 @@ class _Run:
         table, lon, lat, accuracy, by_address, triage = (
             rows.table, rows.lon, rows.lat, rows.accuracy_m, rows.by_address, rows.triage
         )  # fmt: skip
-        now = pd.Timestamp(self.city.known)
-        at = pd.DatetimeIndex(table["occurred_at"].to_pandas()).as_unit("us").fillna(now)
+        occurred = pc.fill_null(table["occurred_at"], pa.scalar(self.city.known, _MOMENT))
+        at = pd.DatetimeIndex(occurred.cast(pa.int64()).to_numpy().view("M8[us]"), tz="UTC")
         placed = self.city.place(
             lon, lat, accuracy, at, _objects(table["address"]), _objects(table["premises"])
         )
@@ -392,13 +398,13 @@ class _Run:
             **{n: table[n] for n in ("external_id", "channel", "kind", "premises", "address")},
             "x": table["x"], "y": table["y"], "datum": table["datum"],
             "accuracy_m": _nullable(accuracy), "lon": _nullable(lon), "lat": _nullable(lat),
-            "attributes": table["attributes"],
+            "attributes": _null_if_empty(table["attributes"]),
             "area_id": _nullable(placed.area_id, -1),
             "version_id": _nullable(placed.version_id, -1),
             "method": pa.array(placed.method, pa.string()), "ambiguous": pa.array(placed.ambiguous),
             "border_m": _nullable(placed.border_m),
             "alternatives": pa.array(placed.alternatives, pa.string()),
-            "at": pa.array(at.to_numpy(), pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
+            "at": pa.array(at.asi8).cast(_MOMENT),
             "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
         }  # fmt: skip
         if number not in opened.staged:
@@ -463,6 +469,10 @@ def _codes(connection: Connection, layer: str) -> set[str]:
             f"FILE --layer {layer}` (layers: {', '.join(names)})"
         )
     return codes
+
+
+def _null_if_empty(objects: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.if_else(pc.equal(objects, "{}"), None, objects)
 
 
 def _objects(column: pa.ChunkedArray) -> npt.NDArray[np.object_]:

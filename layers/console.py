@@ -23,6 +23,13 @@ def share(title: str) -> Iterator[Callable[[str, float], None]]:
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """A spinner for work that tells nothing until it is done."""
+    with err.status(what):
+        yield
+
+
+@contextmanager
 def rows(title: str) -> Iterator[Callable[[str, int], None]]:
     """A count for work whose length is not known; call it with (what, rows so far)."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
