@@ -56,6 +56,19 @@ def _object(number: int, line: bytes) -> dict[str, Any] | Ragged:
 
 
 def _flat(number: int, value: object) -> dict[str, Any] | Ragged:
+    """A row of `_members`, unless there are halves of characters in it."""
+    try:
+        orjson.dumps(value)  # fast; where it refuses, look why
+    except TypeError:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            return Ragged(number, json.dumps(value), f"there is half a character, {half}, in it")
+    return _members(number, value)
+
+
+def _members(number: int, value: object) -> dict[str, Any] | Ragged:
     """A feature's properties with ``lon`` and ``lat`` of its point; another object as it is."""
     if not isinstance(value, dict):
         kind = type(value).__name__

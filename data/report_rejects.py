@@ -1,6 +1,8 @@
 """The file of the rows that were not accepted."""
 
 import csv
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -36,7 +38,18 @@ class RejectsFile:
         trace: TracebackType | None,
     ) -> None:
         if self._file:
-            self._file.close()
+            with self._told() if error is None else suppress(OSError):
+                self._file.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                f"the rejects cannot be written to {self.path}: {error.strerror or error}; nothing "
+                "was taken in. Make space, or name another place for them."
+            ) from error
 
     def add(self, batch: Batch, verdict: pa.Array) -> int:
         """Write the rows of a batch whose verdict is not empty, and its ragged ones; how many."""
@@ -58,7 +71,8 @@ class RejectsFile:
             rows.append({names[0] if names else "content": text, "row": row, "reason": reason})
         if rows:
             rows.sort(key=lambda row: row["row"])
-            self._write(names or ["content"], rows)
+            with self._told():
+                self._write(names or ["content"], rows)
         self.count += len(rows)
         return len(rows)
 

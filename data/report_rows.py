@@ -29,6 +29,8 @@ _PAIR = (
     rf'^\s*(?:(?:SRID=\d+;)?\s*POINT\s*(?:ZM|Z|M)?\s*\(|\{{.*"coordinates"\s*:\s*\[|[\(\[])?\s*'
     rf"(?P<a>{_NUMBER})\s*[,;\s]\s*(?P<b>{_NUMBER})(?:[,\s]+{_NUMBER})*\s*(?:[\)\]]\s*)?(?:(?:,\s*\".*)?\}}\s*)?$"
 )
+MOST_ACCURACY_M = 5000  # a position vaguer than this is none
+MOST_ID = 200  # characters of an external id
 _TEXTS = ("kind", "premises", "text", "address", "channel")
 _SPELL = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -196,6 +198,7 @@ def parse(
     mapping.check(batch.columns)
     columns = _Columns(batch, mapping)
     verdict = _Verdict(len(batch.table))
+    _reject_nul(columns.content, verdict)
     x, y = _places(columns, verdict)
     accuracy_m = _accuracies(columns, verdict)
     fallback = mapping.datum_is or batch.crs or datum
@@ -251,6 +254,16 @@ class _Columns:
     def unmapped(self) -> dict[str, pa.Array]:
         used = {*self.mapping.columns.values(), *self.mapping.omit}
         return {name: column for name, column in self.content.items() if name not in used}
+
+
+def _reject_nul(content: dict[str, pa.Array], verdict: _Verdict) -> None:
+    """A NUL character, which JSON can name, has no place in a database."""
+    for name, column in content.items():
+        data = column.buffers()[2]
+        if data and b"\0" in memoryview(data).tobytes():
+            found = pc.match_substring(column, "\0").fill_null(False).to_numpy(zero_copy_only=False)
+            why = f"there is a NUL character in column {name}"
+            verdict.reject((i, why) for i in np.flatnonzero(found))
 
 
 # --- places ------------------------------------------------------------------------------------
@@ -330,6 +343,10 @@ def _accuracies(columns: _Columns, verdict: _Verdict) -> Floats:
     values = _numbers(column, "accuracy", verdict)
     at = np.flatnonzero(values < 0)
     verdict.reject((i, f"accuracy {values[i]:g} is less than 0 m") for i in at)
+    verdict.reject(
+        (i, f"accuracy {values[i]:g} m is more than {MOST_ACCURACY_M:,} m, which tells no place")
+        for i in np.flatnonzero(values > MOST_ACCURACY_M)
+    )
     values[values == 0] = np.nan  # what devices send that do not know it
     return values
 
@@ -381,6 +398,11 @@ def _ids(columns: _Columns, verdict: _Verdict) -> pa.Array:
     ids = columns.trimmed("external_id")
     empty = np.flatnonzero(ids.is_null().to_numpy(zero_copy_only=False))
     verdict.reject((i, "external_id is empty") for i in empty)
+    length = pc.fill_null(pc.utf8_length(ids), 0).to_numpy(zero_copy_only=False)
+    verdict.reject(
+        (i, f"external_id has {length[i]:,} characters, and {MOST_ID} are the most")
+        for i in np.flatnonzero(length > MOST_ID)
+    )
     return ids
 
 
@@ -394,6 +416,8 @@ def _content_ids(content: dict[str, pa.Array]) -> pa.Array:
         own.update(cells.encode())
         return f"sha256:{own.hexdigest()}"
 
+    if not names:
+        return pa.array([], pa.string())
     joined = pc.binary_join_element_wise(
         *(content[name].fill_null("") for name in names), "\x1f", null_handling="replace"
     )
