@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
+import psycopg
 import typer
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
@@ -40,18 +41,26 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except KeyboardInterrupt:
             console.fail("stopped; what was not finished was not taken in")
             raise typer.Exit(130) from None
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            console.fail(
-                f"the database refused or went away: {escape(reason)}. Nothing is half done; "
-                "run the same command again once it is back."
-            )
+        except (SQLAlchemyError, psycopg.Error) as error:
+            console.fail(escape(of_database(error)))
             raise typer.Exit(1) from None
         except (ValueError, OSError, RuntimeError) as error:
             console.fail(escape(str(error)))
             raise typer.Exit(1) from None
 
     return run
+
+
+def of_database(error: Exception) -> str:
+    """What the database said, in a sentence, and what to do."""
+    own = getattr(error, "orig", None) or error
+    reason = (str(own).strip().splitlines() or [type(own).__name__])[0]
+    if isinstance(own, psycopg.OperationalError | psycopg.InterfaceError):
+        return (
+            f"the database went away: {reason}. Nothing is half done; run the same command again "
+            "once it is back."
+        )
+    return f"the database refused: {reason}. Nothing was changed."
 
 
 def ready() -> Any:
@@ -281,6 +290,8 @@ def import_reports(
     console.pairs(f"{file.name} → {layer}", done.lines())
     for reason, count in sorted(done.reasons.items(), key=lambda item: -item[1])[:10]:
         console.out.print(f"  rejected {count:,}: {escape(reason)}")
+    if done.rejects:
+        console.out.print(f"the rejected rows are in {escape(str(done.rejects))}, each with why")
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
 
@@ -294,11 +305,19 @@ def import_addresses(
     datum: Annotated[str, typer.Option(help="of the file's coordinates")] = "wgs84",
 ) -> None:
     """Take addresses with their positions into the gazetteer."""
-    from data import addresses
+    from data import addresses, table_files
+    from data.report_mapping import Mapping
 
+    mapping = Mapping.guess(next(table_files.read(file)).columns)
     with console.rows(file.name) as progress, ready().begin() as connection:
-        done = addresses.import_file(connection, file, tuple(map or ()), datum, source, progress)
-    console.pairs(file.name, done.lines())
+        done = addresses.import_file(
+            connection, file, Mapping.from_flags(map or (), mapping), datum, source,
+            lambda rows: progress("read", rows),
+        )  # fmt: skip
+    counts = [("added", done.added), ("there before", done.known), ("rejected", len(done.rejected))]
+    console.pairs(file.name, counts)
+    for row, reason in done.rejected[:10]:
+        console.out.print(f"  row {row:,}: {escape(reason)}")
 
 
 @app.command("source")

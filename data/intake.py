@@ -9,7 +9,7 @@ import hashlib
 import io
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -42,6 +42,7 @@ from gis.addresses import parse as parse_addresses
 
 Progress = Callable[[str, int], None]
 
+MOST_REASONS = 1000  # different ones that a summary counts; the file of rejects has them all
 WORKERS = 2  # placing is geometry, which runs beside Python
 
 COLUMNS = (
@@ -95,6 +96,12 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     agreement: Agreement | None = None
     rejects: Path | None = None  # where the rejected rows are, if there are any
+
+    def count(self, reasons: Iterable[str]) -> None:
+        """Count why rows were rejected, so far as people can take it in."""
+        for reason in reasons:
+            if reason in self.reasons or len(self.reasons) < MOST_REASONS:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     def lines(self) -> list[tuple[str, int]]:
         """What became of the rows, for people."""
@@ -352,10 +359,8 @@ class _Run:
         tally.rows += len(parsed) + len(batch.ragged)
         tally.left_out += int((parsed.accepted & ~chosen).sum())
         tally.notes += [note for note in parsed.notes if note not in tally.notes]
-        for reason in pc.value_counts(parsed.verdict).to_pylist():
-            if reason["values"]:
-                key = reason["values"]
-                tally.reasons[key] = tally.reasons.get(key, 0) + reason["counts"]
+        tally.count(parsed.verdict.filter(pc.not_equal(parsed.verdict, "")).to_pylist())
+        tally.count(row.reason for row in batch.ragged)
         keep = pa.array(chosen)
         table = parsed.table().filter(keep)
         return _Rows(parsed, table, batch.table.filter(keep), *self._positions(table))
