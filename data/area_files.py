@@ -15,6 +15,10 @@ from data import areas, vector_files
 from gis import codes
 from gis.coverage import check
 from gis.mending import repair
+from gis.plane import Geometries
+
+UNFIT = ("empty", "not_polygon", "self_crossing")  # faults that nobody can accept
+OF_ITSELF = (*UNFIT, "bad_code")  # what is checked of areas that lie over others
 
 
 class CoverageError(ValueError):
@@ -79,14 +83,7 @@ def load(engine: Engine, path: Path, options: Options) -> Summary:
         frame = _joined(frame, notes)
     with engine.connect() as connection:
         faults, moved, frame = _checked(connection, frame, options)
-    errors = faults[faults["severity"] == "error"]
-    if len(errors) and not options.accept_faults:
-        raise CoverageError(
-            f"{path.name}: {len(errors)} faults; nothing was taken in. Mend the file, or add "
-            "--repair to have narrow gaps and overlaps closed, or --accept-faults to take it as "
-            "it is.",
-            faults,
-        )
+    _refuse(faults, options, path)
     reason = options.reason or path.name
     with areas.change(engine, "repair" if moved is not None else "import", reason) as change:
         if not tree:
@@ -102,6 +99,24 @@ def load(engine: Engine, path: Path, options: Options) -> Summary:
         len(frame), change.added, change.unchanged, change.ended, change.recorded, faults, moved,
         notes,
     )  # fmt: skip
+
+
+def _refuse(faults: gpd.GeoDataFrame, options: Options, path: Path) -> None:
+    errors = faults[faults["severity"] == "error"]
+    never = errors[errors["kind"].isin(UNFIT)]
+    if options.accept_faults and len(never):
+        raise CoverageError(
+            f"{path.name}: no map can hold a polygon that crosses itself or encloses no area "
+            f"({len(never)} of the faults); nothing was taken in. Mend the file, or add --repair.",
+            faults,
+        )
+    if len(errors) and not options.accept_faults:
+        what = "1 fault" if len(errors) == 1 else f"{len(errors)} faults"
+        raise CoverageError(
+            f"{path.name}: {what}; nothing was taken in. Mend the file, or add --repair to have "
+            "narrow gaps and overlaps closed, or --accept-faults to take it as it is.",
+            faults,
+        )
 
 
 def save(engine: Engine, path: Path, layer: str, **moments: datetime | None) -> int:
@@ -140,7 +155,10 @@ def _named(frame: gpd.GeoDataFrame, path: Path) -> gpd.GeoDataFrame:
         raise areas.AreaError(
             f"{path.name}: {int(empty.sum())} areas have no code, row {first} first"
         )
-    return frame.assign(code=frame["code"].astype(str).str.strip())
+    given = frame["code"]
+    if given.dtype.kind == "f" and (given % 1 == 0).all():  # numbers: 7 and not 7.0
+        given = given.astype("int64")
+    return frame.assign(code=given.astype(str).str.strip())
 
 
 def _joined(frame: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
@@ -154,7 +172,7 @@ def _joined(frame: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
         + ", ".join(codes_of[:5])
     )
     groups = frame.groupby("code", sort=False)
-    shapes = groups["geometry"].agg(lambda parts: shapely.union_all(parts.to_numpy()))
+    shapes = groups["geometry"].agg(lambda parts: _together(parts.to_numpy()))
     first = frame.drop(columns="geometry").drop_duplicates("code").set_index("code")
     joined = first.assign(geometry=shapes).reset_index()
     whole = frame.loc[~twice].set_index("code")["geometry"]
@@ -164,15 +182,25 @@ def _joined(frame: gpd.GeoDataFrame, notes: list[str]) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(joined, geometry="geometry", crs=frame.crs)
 
 
+def _together(parts: Geometries) -> shapely.Geometry:
+    """The union of polygons; where some are not valid, all side by side, so that it is told."""
+    parts = parts[~shapely.is_missing(parts)]
+    if shapely.is_valid(parts).all():
+        return shapely.union_all(parts)
+    return shapely.multipolygons(shapely.get_parts(parts))
+
+
 def _checked(
     connection: Connection, frame: gpd.GeoDataFrame, options: Options
 ) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame | None, gpd.GeoDataFrame]:
     """Faults of the basic areas (dedicated ones lie over them), mended first if that was asked."""
-    basic = (
-        frame["kind"].fillna("basic").eq("basic")
-        if "kind" in frame
-        else pd.Series(True, frame.index)
-    )
+    kind = frame["kind"].fillna("basic") if "kind" in frame else pd.Series("basic", frame.index)
+    basic = kind.eq("basic")
+    if strange := sorted(set(kind) - {"basic", "dedicated"}, key=str):
+        raise areas.AreaError(
+            f"an area is basic or dedicated, and not {strange[0]!r}; mend the column `kind`, or "
+            "leave it out if all are basic"
+        )
     part = frame[basic]
     rules = _rules(connection, part, options)
     moved = None
@@ -181,7 +209,14 @@ def _checked(
         frame = frame.copy()
         frame.loc[basic, "geometry"] = gpd.GeoSeries(list(shapes), index=part.index, crs=frame.crs)
         part = frame[basic]
-    return check(part["code"].to_numpy(), part.geometry.to_numpy(), **rules), moved, frame
+    faults = check(part["code"].to_numpy(), part.geometry.to_numpy(), **rules)
+    over = frame[~basic]
+    if len(over):
+        rule = rules.get("code_rule")
+        own = check(over["code"].to_numpy(), over.geometry.to_numpy(), code_rule=rule)
+        own = own[own["kind"].isin(OF_ITSELF)]
+        faults = own if faults.empty else faults if own.empty else pd.concat([faults, own])
+    return faults.reset_index(drop=True), moved, frame
 
 
 def _rules(connection: Connection, frame: gpd.GeoDataFrame, options: Options) -> dict[str, Any]:
