@@ -65,7 +65,8 @@ class _Layout(NamedTuple):
 
 
 def _layout(path: Path, head: bytes) -> _Layout:
-    lines = [line.decode() for line in head[:PIECE].splitlines(keepends=True)]
+    # The beginning may end inside a character; whether the text is whole is told at its end.
+    lines = [line.decode(errors="replace") for line in head[:PIECE].splitlines(keepends=True)]
     skip = next((i for i, line in enumerate(lines) if line.strip()), None)
     if skip is None:
         raise TableError(f"{path} is empty: it has nothing but blank lines")
