@@ -18,8 +18,8 @@ from api.schemas import Accuracy, Incoming, Known, Line, Moment, Number, Word
 from api.schemas_locate import Answer, Batch
 from data import addresses, locating, placement
 from data.placement import Place
-from data.reports import CLEAR_LEAD, CLEAR_SCORE, ReportError, clues, normalise
 from data.reports import Point as Normal
+from data.reports import ReportError, clues, is_clear, normalise
 from data.settings import settings
 
 router = APIRouter(prefix="/api/v1/locate", tags=["locate"])
@@ -204,7 +204,7 @@ async def _by_address(run: Run, asked: Question) -> dict[str, Any]:
         {"address": m.text, "score": round(m.score, 4), "how": m.how, "answer": answer}
         for m, answer in zip(matches, answers, strict=True)
     ]
-    clear = _is_clear(matches)
+    clear = is_clear(matches)
     notes = [] if clear else ["The address could be several places; choose among the candidates."]
     best = answers[0]
     best = best | {
@@ -213,13 +213,6 @@ async def _by_address(run: Run, asked: Question) -> dict[str, Any]:
         "ambiguous": best["ambiguous"] or not clear,
     }
     return {**best, "candidates": candidates}
-
-
-def _is_clear(matches: Sequence[Any]) -> bool:
-    """Whether a report with this address would be placed without a person."""
-    best = matches[0]
-    ahead = len(matches) == 1 or best.score - matches[1].score >= CLEAR_LEAD
-    return bool(best.score >= CLEAR_SCORE and (ahead or best.how == "exact"))
 
 
 # --- many -----------------------------------------------------------------------------------------

@@ -73,9 +73,6 @@ KINDS: dict[str, Kind] = {
         "A report can be confirmed for an area that is in force now; look its code up with "
         "GET /api/v1/areas/{layer}.",
     ),
-    "report-invalid": Kind(
-        422, "The report cannot be taken in as it is", "The member field names what to mend."
-    ),
     "validation": Kind(
         422,
         "The request cannot be understood",
@@ -116,8 +113,12 @@ KINDS: dict[str, Kind] = {
     ),
     "http": Kind(400, "The request was refused", "The detail says why."),
 }
-_REASON_OF = {sentence: reason.replace("_", "-") for reason, sentence in REASONS.items()}
-_FIELD_OF = {"layer": "layer-unknown", "id": "report-unknown", "code": "code-not-in-force"}
+# What the domain calls it, where a problem has another name than that.
+_NAMES = {
+    "unknown_datum": "datum-unknown", "unsupported_datum": "datum-unsupported",
+    "unknown_layer": "layer-unknown", "unknown_report": "report-unknown",
+    "unknown_code": "code-not-in-force",
+}  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
 
@@ -157,12 +158,10 @@ class Problem(HTTPException):
 
 def of_report(error: ReportError) -> Problem:
     """The problem that an error of the domain is."""
-    sentence, field = str(error), error.field
-    if sentence == TRIAGE["unknown_datum"]:
-        return Problem("datum-unknown", field="datum")
-    fallback = "datum-unsupported" if field == "datum" else "report-invalid"
-    name = _REASON_OF.get(sentence) or _FIELD_OF.get(field, fallback)
-    return Problem(name, _sentence(sentence), field=field)
+    name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
+    # Of a datum that nobody named, the problem's explanation says more than the domain does.
+    detail = None if name == "datum-unknown" else _sentence(str(error))
+    return Problem(name, detail, field=error.field)
 
 
 def of_validation(errors: Sequence[Any]) -> Problem:

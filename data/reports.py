@@ -1,11 +1,11 @@
 """Reports: taken in, placed, looked at again, confirmed by a person. Nothing accepted is lost."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Connection, RowMapping, text
 
 from data import addresses, placement
@@ -19,7 +19,6 @@ TRIAGE = {
     "no_place": "There are neither coordinates nor an address: ask the reporter where it is.",
     "unknown_datum": "The coordinates name no datum and their source has none: they may be off by "
     "500 m. Name the datum, or give the source one, and place the report again.",
-    "wrong_coordinates": "The coordinates cannot be right; see the note.",
     "outside": "The position lies outside every area of the layer, further than the snapping "
     "distance: move the pin or hand the report to the neighbour.",
     "address_unknown": "The address is not in the gazetteer: set the pin on the map.",
@@ -27,12 +26,20 @@ TRIAGE = {
 }
 
 
-class ReportError(ValueError):
-    """A report that cannot be taken in as it is; `field` names what to mend."""
+MOST_ACCURACY_M = 5000  # a disc of more says nothing about a grid
 
-    def __init__(self, message: str, where: str) -> None:
+
+class ReportError(ValueError):
+    """A report that cannot be taken in as it is.
+
+    `field` names what to mend, `reason` says why in a word that programs know: a key of
+    `gis.datum.REASONS`, or unknown_datum, unsupported_datum, unknown_layer, unknown_report,
+    unknown_code.
+    """
+
+    def __init__(self, message: str, where: str, reason: str) -> None:
         super().__init__(message)
-        self.field = where
+        self.field, self.reason = where, reason
 
 
 @dataclass(frozen=True)
@@ -78,16 +85,15 @@ def normalise(
     """
     name = datum or default
     if name is None:
-        raise ReportError(TRIAGE["unknown_datum"], "datum")
+        raise ReportError(TRIAGE["unknown_datum"], "datum", "unknown_datum")
     try:
         known = datums.parse(name)
     except datums.DatumError as error:
-        raise ReportError(str(error), "datum") from error
-    reason = str(np.asarray(datums.diagnose(x, y, known)).item())
-    if reason:
+        raise ReportError(str(error), "datum", "unsupported_datum") from error
+    lon, lat, reasons = datums.normalise(x, y, known)
+    if reason := str(reasons):
         where = "datum" if reason == "wrong_datum" else "lon, lat"
-        raise ReportError(datums.REASONS[reason], where)
-    lon, lat = datums.to_wgs84(x, y, known)
+        raise ReportError(datums.REASONS[reason], where, reason)
     notes = [] if datum else [f"The datum was not named; {known.title} is the source's default."]
     if accuracy_m is None:
         accuracy_m = settings().accuracy_m
@@ -111,7 +117,13 @@ def source_defaults(connection: Connection, name: str) -> RowMapping:
 
 
 def set_source(connection: Connection, name: str, **facts: Any) -> None:
-    """Set a source's title, datum (checked) and accuracy in metres."""
+    """Set a source's title, datum and accuracy in metres; raises ValueError if one cannot be."""
+    accuracy = facts.get("accuracy_m")
+    if accuracy is not None and not 0 < accuracy <= MOST_ACCURACY_M:
+        raise ValueError(
+            f"the accuracy of source {name} is {accuracy:g} m; it has to be more than 0 and at "
+            f"most {MOST_ACCURACY_M:,} m"
+        )
     if facts.get("datum"):
         facts["datum"] = datums.parse(facts["datum"]).name
     given = {key: value for key, value in facts.items() if value is not None}
@@ -246,16 +258,19 @@ def _point(connection: Connection, new: NewReport) -> tuple[Point | None, bool, 
     return Point(match.lon, match.lat, "wgs84", match.accuracy_m), True, None
 
 
-def by_address(connection: Connection, address: str, known: datetime) -> "addresses.Match | str":
+def by_address(connection: Connection, address: str, known: datetime) -> addresses.Match | str:
     """The one place that an address is without doubt, or the reason why there is none."""
     matches = addresses.lookup(connection, address, known=known)
     if not matches:
         return "address_unknown"
+    return matches[0] if is_clear(matches) else "address_uncertain"
+
+
+def is_clear(matches: Sequence[addresses.Match]) -> bool:
+    """Whether the first of an address's matches can be taken without a person."""
     best = matches[0]
     ahead = len(matches) == 1 or best.score - matches[1].score >= CLEAR_LEAD
-    if best.score < CLEAR_SCORE or not (ahead or best.how == "exact"):
-        return "address_uncertain"
-    return best
+    return best.score >= CLEAR_SCORE and (ahead or best.how == "exact")
 
 
 def clues(address: str | None) -> dict[str, Any]:
@@ -287,7 +302,10 @@ def _number(connection: Connection, source: str, external_id: str) -> int:
 def _check_layer(connection: Connection, layer: str) -> None:
     names = connection.execute(text("SELECT name FROM layer ORDER BY name")).scalars().all()
     if layer not in names:
-        raise ReportError(f"there is no layer {layer!r}; there are {', '.join(names)}", "layer")
+        listed = ", ".join(names)
+        raise ReportError(
+            f"there is no layer {layer!r}; there are {listed}", "layer", "unknown_layer"
+        )
 
 
 # --- looking at -----------------------------------------------------------------------------------
@@ -350,13 +368,18 @@ def triage_counts(connection: Connection) -> dict[str, int]:
 
 # --- a person decides -----------------------------------------------------------------------------
 
+# Before the rest, which sees then what others confirmed meanwhile.
+_LOCK = text("SELECT id FROM report WHERE id = :id FOR UPDATE")
+
 _CONFIRM = text("""
 WITH chosen AS (
     SELECT a.id AS area_id, v.id AS version_id
     FROM area a JOIN area_version v ON v.area_id = a.id
     WHERE a.layer = :layer AND a.code = :code AND v.valid @> now() AND upper_inf(v.recorded)
 ), before AS (
-    SELECT * FROM report WHERE id = :id FOR UPDATE
+    SELECT * FROM report WHERE id = :id
+), last AS (
+    SELECT area_id FROM confirmation WHERE report_id = :id ORDER BY recorded DESC, id DESC LIMIT 1
 ), remembered AS (
     INSERT INTO confirmation (report_id, layer, area_id, geom, informative, street, block, side,
                               premises, actor, reason)
@@ -366,7 +389,8 @@ WITH chosen AS (
     FROM chosen c CROSS JOIN before b
     CROSS JOIN (SELECT ST_SetSRID(ST_MakePoint(CAST(:lon AS double precision),
                                                CAST(:lat AS double precision)), 4326) AS geom) p
-    WHERE coalesce(b.geom, p.geom) IS NOT NULL
+    WHERE coalesce(b.geom, p.geom) IS NOT NULL  -- said again, it is no second voice:
+      AND NOT EXISTS (SELECT FROM last WHERE last.area_id = c.area_id)
 )
 UPDATE report r
 SET area_id = c.area_id, version_id = c.version_id, method = 'confirmed', triage = NULL,
@@ -396,9 +420,10 @@ def confirm(
     ReportError
         There is no such report or area.
     """
+    connection.execute(_LOCK, {"id": number})
     row = get(connection, number)
     if row is None:
-        raise ReportError(f"there is no report {number}", "id")
+        raise ReportError(f"there is no report {number}", "id", "unknown_report")
     known = {"street": None, "block": None, "side": None} | clues(row["address"])
     done = connection.execute(
         _CONFIRM,
@@ -418,6 +443,7 @@ def confirm(
             f"the layer {row['layer']} has no area {code} in force; look it up with "
             f"GET /api/v1/areas/{row['layer']}",
             "code",
+            "unknown_code",
         )
     at = (row["lon"], row["lat"]) if row["lon"] is not None else (lon, lat)
     if row["address"] and at[0] is not None and at[1] is not None:

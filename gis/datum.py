@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -128,7 +128,7 @@ def parse(name: str | int | Datum) -> Datum:
     return name if isinstance(name, Datum) else _parse(str(name))
 
 
-@cache
+@lru_cache(maxsize=1024)  # names come from outside, in any number of spellings
 def _parse(name: str) -> Datum:
     key = re.sub(r"[\s_-]", "", unicodedata.normalize("NFKC", name).lower())
     if key.startswith(("urn:", "http:", "https:")):  # …:EPSG::4547, …/EPSG/0/4547, …:CRS84
@@ -275,25 +275,54 @@ def diagnose(
     >>> diagnose([113.1, 23.0, 0, 12590234], [23.0, 113.1, 0, 2632019], "gcj02").tolist()
     ['', 'swapped', 'null_island', 'metres']
     """
+    return normalise(x, y, datum, extent)[2]
+
+
+def normalise(
+    x: npt.ArrayLike, y: npt.ArrayLike, datum: str | int | Datum, extent: Bounds | None = None
+) -> tuple[Array, Array, npt.NDArray[np.str_]]:
+    """`to_wgs84` and `diagnose` at the price of one.
+
+    Parameters
+    ----------
+    x, y, datum, extent
+        As in `diagnose`.
+
+    Returns
+    -------
+    lon, lat : ndarray of float
+        As of `to_wgs84`, but NaN where angles are out of range.
+    reason : ndarray of str
+        As of `diagnose`.
+
+    Examples
+    --------
+    >>> lon, lat, reason = normalise([113.1288, 0], [23.0192, 0], "gcj02")
+    >>> lon[0].round(6).item(), lat[0].round(6).item(), reason.tolist()
+    (113.123319, 23.021755, ['', 'null_island'])
+    """
     kind, (a, b) = parse(datum), _finite(x, y)
     home, margin = (kind.area, AREA_MARGIN_DEG) if extent is None else (extent, 0.0)
     lon, lat = _placed(a, b, kind)
     odd = ~within(lon, lat, home, margin)
+    strange = ~within(lon, lat, kind.area, AREA_MARGIN_DEG)
+    large = np.maximum(np.abs(a), np.abs(b))
+    null = large < _NULL_DEG
+    if not (odd | strange | null).any():  # mostly: every fault shows in one of them
+        return lon, lat, np.full(lon.shape, "")
     swapped = np.array(odd)
     swapped[odd] = within(*_placed(b[odd], a[odd], kind), home, margin)
-    angles = _angles(a, b)
-    small, large = np.minimum(np.abs(a), np.abs(b)), np.maximum(np.abs(a), np.abs(b))
-    strange = ~within(lon, lat, kind.area, AREA_MARGIN_DEG)
+    angles, small = _angles(a, b), np.minimum(np.abs(a), np.abs(b))
     faults = {
         "not_a_number": np.isnan(a),
-        "null_island": large < _NULL_DEG,
+        "null_island": null,
         "swapped": swapped,
         "metres": kind.degrees & ~angles & (small >= 1e3) & (large < 5e7),
         "degrees": (not kind.degrees) & angles & strange,
         "out_of_range": np.isnan(lon),
         "wrong_datum": strange,
     }
-    return np.select(list(faults.values()), list(faults), default="")
+    return lon, lat, np.select(list(faults.values()), list(faults), default="")
 
 
 def _placed(x: Array, y: Array, datum: Datum) -> Pair:

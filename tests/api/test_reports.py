@@ -1,6 +1,7 @@
 """Reports over HTTP: taken in once, kept as they came, waiting with a reason, confirmed."""
 
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -203,6 +204,28 @@ def test_a_person_decides_and_the_place_is_remembered(client: TestClient) -> Non
     assert (done["placement"]["method"], done["placement"]["area"]["code"]) == ("confirmed", code)
     assert done["triage"] is None
     assert done["point"]["lon"] == pin["lon"]
+
+
+def test_a_confirmation_speaks_once_and_for_the_next_report(
+    client: TestClient, town: str, locate: Callable[..., dict[str, Any]]
+) -> None:
+    engine = create_engine(town)
+    column, row = 3, 1.25  # on the border of two grids
+    _, other = (each["code"] for each in locate(column, row)["alternatives"])
+    place = {"lon": WEST + column * STEP, "lat": SOUTH + row * STEP, "datum": "wgs84"}
+    where = f"{URL}/{send(client, {'source': '12345', **place})['id']}/confirm"
+
+    def score(after: str) -> float:
+        assert client.post(where, json={"code": after}).status_code == 200
+        with engine.connect() as connection:  # it counts from a moment after it was stored
+            connection.execute(text("SELECT pg_sleep_until(max(recorded)) FROM confirmation"))
+        alternatives = locate(column, row)["alternatives"]
+        assert alternatives[0]["code"] == after
+        return float(alternatives[0]["score"])
+
+    assert score(other) == score(other)  # a browser that sends it again is no second voice
+    assert send(client, {"source": "12345", **place})["placement"]["area"]["code"] == other
+    engine.dispose()
 
 
 def test_a_confirmation_of_nothing_is_refused(client: TestClient) -> None:

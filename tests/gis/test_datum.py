@@ -19,6 +19,7 @@ from gis.datum import (
     DatumError,
     diagnose,
     from_wgs84,
+    normalise,
     parse,
     to_wgs84,
 )
@@ -183,6 +184,18 @@ def test_projected_systems_take_easting_first():
     assert np.allclose(from_wgs84(lon, lat, 4547), (500_000, 2_545_000), rtol=0, atol=1e-4)
     zone = from_wgs84(lon, lat, 4526)  # the same meridian, its zone number before the easting
     assert np.allclose(zone, (38_500_000, 2_545_000), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["wgs84", "gcj02", "bd09", "EPSG:4547"])
+def test_normalising_says_both_what_the_place_is_and_what_is_wrong(name):
+    x, y = from_wgs84([113.1, 113.9, 121.5], [23.0, 22.5, 31.2], name)
+    x, y = np.append(x, [0, y[0]]), np.append(y, [0, x[0]])
+    for part in (slice(0, 3), slice(None)):  # nothing to find fault with, and something
+        lon, lat, reason = normalise(x[part], y[part], name)
+        good = to_wgs84(x[part], y[part], name)
+        assert np.array_equal(lon[:3], good[0][:3]) and np.array_equal(lat[:3], good[1][:3])
+        assert reason.tolist() == diagnose(x[part], y[part], name).tolist()
+    assert reason[3] == "null_island" and reason[4] == "swapped"
 
 
 def test_cgcs2000_is_wgs84():
