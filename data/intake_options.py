@@ -1,0 +1,82 @@
+"""How a file of reports is to be taken in, and what became of its rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.agreement import Agreement
+
+if TYPE_CHECKING:
+    from data.intake_stage import Mover
+
+MOST_REASONS = 1000  # different ones that a summary counts; the file of rejects has them all
+
+
+class IntakeError(ValueError):
+    """A file that was not taken in; the sentence says why, and nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a file is to be read; every field decides the outcome."""
+
+    source: str
+    layer: str = "grid"
+    mapping: tuple[str, ...] = ()  # flags field=column
+    mapping_file: str | None = None
+    datum: str | None = None
+    timezone: str | None = None
+    encoding: str | None = None
+    sheet: str | None = None
+    since: datetime | None = None  # of what occurred; rows outside are left out
+    until: datetime | None = None
+    all_or_nothing: bool = False
+    memory: bool = True
+    check: str | None = None  # column with a published code
+    confirm: str | None = None  # column with the code that a person settled on
+
+
+@dataclass
+class Summary:
+    """What became of every row: added + known + rejected + left out = rows."""
+
+    rows: int = 0
+    added: int = 0
+    known: int = 0
+    rejected: int = 0
+    left_out: int = 0
+    placed: int = 0  # of the rows that are neither rejected nor left out
+    triaged: int = 0
+    ambiguous: int = 0
+    confirmed: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    agreement: Agreement | None = None
+    rejects: Path | None = None  # where the rejected rows are, if there are any
+
+    def count(self, reasons: Iterable[str]) -> None:
+        """Count why rows were rejected, so far as people can take it in."""
+        for reason in reasons:
+            if reason in self.reasons or len(self.reasons) < MOST_REASONS:
+                self.reasons[reason] = self.reasons.get(reason, 0) + 1
+
+    def settle(self, mover: "Mover") -> None:
+        """Take over what became of the rows in the database."""
+        self.added, self.known = mover.added, mover.staged - mover.added
+        self.placed, self.triaged = mover.placed, mover.staged - mover.placed
+        self.ambiguous, self.confirmed = mover.ambiguous, mover.confirmed
+
+    def counts(self) -> dict[str, int]:
+        """The figures, to be kept."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
+
+    def lines(self) -> list[tuple[str, int]]:
+        """What became of the rows, for people."""
+        return [
+            ("rows", self.rows), ("added", self.added), ("there before", self.known),
+            ("rejected", self.rejected), ("left out by date", self.left_out),
+            ("placed", self.placed), ("in triage", self.triaged),
+            ("ambiguous", self.ambiguous), ("confirmed", self.confirmed),
+        ]  # fmt: skip
