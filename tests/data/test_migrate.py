@@ -61,6 +61,23 @@ def test_an_upgrade_of_what_is_new_changes_nothing(fresh_database_url, look):
     assert look(OURS) == before
 
 
+def test_functions_are_left_alone_while_they_are_the_newest(fresh_database_url, look):
+    """Whoever is placing at that moment would miss them."""
+    candidates = (
+        "SELECT oid, obj_description(oid, 'pg_proc') FROM pg_proc WHERE proname = 'candidates'"
+    )
+    before = look(candidates)
+    upgrade(fresh_database_url)
+    assert look(candidates) == before
+    engine = create_engine(fresh_database_url)
+    with engine.begin() as connection:
+        connection.execute(text("COMMENT ON FUNCTION candidates IS 'of an older version'"))
+    engine.dispose()
+    upgrade(fresh_database_url)
+    [(after, fingerprint)] = look(candidates)
+    assert (after != before[0][0], fingerprint) == (True, before[0][1])
+
+
 def test_the_migrated_database_is_the_schema(engine):
     def ours(thing, name, kind, reflected, other):
         if kind == "table" and name == "spatial_ref_sys":
