@@ -83,7 +83,8 @@ async def locate(asked: Annotated[Question, Query()], request: Request, db: Db) 
         if found.first is None:
             _check_layer(asked.layer, await db.read(locating.layer_names))
         content = _answer(spot, found)
-    pinned = asked.at is not None and asked.known is not None
+    # A source has its defaults of today, whatever they were at those moments.
+    pinned = (asked.at, asked.known, asked.source) == (content["at"], content["known"], None)
     left = (content["expires"] - datetime.now(UTC)).total_seconds()
     age = FOR_EVER_S if pinned else min(left, settings().answer_ttl_s)
     return cached(request, content, max_age_s=age)

@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+# least() passes over null: no more is known than now.
 _MOMENTS = """
 WITH moment AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
-           coalesce(CAST(:known AS timestamptz), now()) AS known
+           least(CAST(:known AS timestamptz), now()) AS known
 ), believed AS MATERIALIZED (
     SELECT m.at, m.known, (SELECT max(h.id) FROM change h WHERE h.recorded <= m.known) AS change
     FROM moment m

@@ -65,6 +65,9 @@ def layer_names(connection: Connection) -> list[str]:
 def moments(
     connection: Connection, at: datetime | None, known: datetime | None
 ) -> tuple[datetime, datetime]:
-    """The two moments of a question: as asked, or now by the database's clock."""
+    """The two moments of a question: as asked, or now by the database's clock.
+
+    What will be known later nobody can say again: `known` is now at the latest.
+    """
     now = connection.execute(text("SELECT now()")).scalar_one()
-    return at or now, known or now
+    return at or now, min(known or now, now)

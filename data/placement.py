@@ -34,12 +34,13 @@ class Place:
 
 
 # The candidates with their names, and the chain of areas above the first of them. Without a moment
-# the database's clock is asked, which is the one that changes of the map go by. There is always a
+# the database's clock is asked, which is the one that changes of the map go by; what will be known
+# later nobody can say again, so `known` is now at the latest (and if it is null). There is always a
 # row, so that the answer names its moments even where nothing was found.
 LOCATE = text("""
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
-           coalesce(CAST(:known AS timestamptz), now()) AS known
+           least(CAST(:known AS timestamptz), now()) AS known
 ),
 placed AS MATERIALIZED (
     SELECT c.layer, c.version_id, c.area_id, c.inside, c.share, c.border_m, c.score, c.n AS rank,
@@ -116,11 +117,15 @@ def _method(candidates: Sequence[RowMapping]) -> str:
 
 
 def expires(located: Located) -> datetime:
-    """Until when the answer may be kept: the next known change of border, or the usual time."""
+    """Until when the answer may be kept: the next known change of border, or the usual time.
+
+    Counted from `known`, when the question was asked: of last year's borders, or next year's,
+    something else may be known tomorrow.
+    """
     ends = [row["valid_until"] for row in (*located.candidates, *located.overlays)]
-    usual = located.at + timedelta(seconds=settings().answer_ttl_s)
-    known_ends: list[datetime] = [end for end in ends if end is not None]
-    return min([usual, *known_ends])
+    usual = located.known + timedelta(seconds=settings().answer_ttl_s)
+    to_come: list[datetime] = [end for end in ends if end is not None and end > located.known]
+    return min([usual, *to_come])
 
 
 def answer(place: Place, located: Located) -> dict[str, Any]:

@@ -75,12 +75,14 @@ CREATE FUNCTION candidates(
 ) LANGUAGE plpgsql STABLE PARALLEL SAFE ROWS 4 AS $$
 #variable_conflict use_column
 DECLARE
-    w double precision := 1 - 0.0066943799901413165 * sind(lat) ^ 2;
-    mx double precision := radians(1) * 6378137 * cosd(lat) / sqrt(w);
+    -- No area reaches a pole, where a degree of longitude has no length.
+    parallel double precision := greatest(-89.99, least(89.99, lat));
+    w double precision := 1 - 0.0066943799901413165 * sind(parallel) ^ 2;
+    mx double precision := radians(1) * 6378137 * cosd(parallel) / sqrt(w);
     my double precision := radians(1) * 6378137 * (1 - 0.0066943799901413165) / (w * sqrt(w));
     pt geometry := ST_SetSRID(ST_MakePoint(lon, lat), 4326);
-    flat geometry := conformal(lon, lat);
-    scale double precision := cosd(lat) / sqrt(w);  -- metres on the ground per conformal metre
+    flat geometry := conformal(lon, parallel);
+    scale double precision := cosd(parallel) / sqrt(w);  -- metres on the ground per conformal metre
     radius double precision := greatest(accuracy_m, 0.001);  -- no position is known better
     disc geometry := ST_Translate(
         ST_Scale(ST_SetSRID(ST_Buffer('POINT(0 0)'::geometry, 1, 8), 4326),

@@ -236,6 +236,36 @@ def test_after_a_redraw_every_earlier_answer_comes_back_byte_for_byte(
     ]
 
 
+def test_what_will_be_known_nobody_can_say_for_ever(client: TestClient) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=40)).isoformat()
+    asked = {"lon": LON, "lat": LAT, "datum": "wgs84"}
+    for query in (asked, {"address": "季华五路10号"}):
+        answer = client.get(URL, params={**query, "at": soon, "known": soon})
+        told = answer.json()
+        assert datetime.fromisoformat(told["known"]) <= datetime.now(UTC)
+        assert "max-age=86" in answer.headers["cache-control"]
+        moments = {"at": told["at"], "known": told["known"]}
+        again = client.get(URL, params=query | moments)
+        assert again.content == answer.content
+        assert "max-age=31536000" in again.headers["cache-control"]
+    page = client.get("/api/v1/areas/grid", params={"known": soon}).json()
+    assert datetime.fromisoformat(page["known"]) <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("years", [-20, 20])
+def test_an_answer_for_another_time_is_kept_no_longer(client: TestClient, years: int) -> None:
+    at = (datetime.now(UTC) + timedelta(days=365 * years)).isoformat()
+    told = client.get(URL, params={"lon": LON, "lat": LAT, "datum": "wgs84", "at": at}).json()
+    kept = datetime.fromisoformat(told["expires"]) - datetime.fromisoformat(told["known"])
+    assert kept == timedelta(days=1)
+
+
+@pytest.mark.parametrize("lat", [90, -90, 89.9999999])
+def test_the_poles_lie_in_no_grid(client: TestClient, lat: float) -> None:
+    answer = client.get(URL, params={"lon": 0, "lat": lat, "datum": "wgs84"})
+    assert answer.json()["found"] == "none"
+
+
 # --- many -------------------------------------------------------------------------------------
 
 
