@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import typer
+from pydantic import ValidationError
 from rich.markup import escape
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -44,6 +45,9 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
         except (SQLAlchemyError, psycopg.Error) as error:
             console.fail(escape(of_database(error)))
             raise typer.Exit(1) from None
+        except ValidationError as error:
+            console.fail(escape(of_settings(error)))
+            raise typer.Exit(1) from None
         except (ValueError, OSError, RuntimeError) as error:
             console.fail(escape(str(error)))
             raise typer.Exit(1) from None
@@ -63,13 +67,23 @@ def of_database(error: Exception) -> str:
     return f"the database refused: {reason}. Nothing was changed."
 
 
+def of_settings(error: ValidationError) -> str:
+    """Which settings are wrong, in a sentence."""
+    faults = (
+        f"WANGGE_{'.'.join(map(str, each['loc'])).upper()} is {each['input']!r}: {each['msg']}"
+        for each in error.errors()
+    )
+    return f"the settings are wrong: {'; '.join(faults)} (`python main.py settings` lists them all)"
+
+
 def ready() -> Any:
     """The engine of a running, migrated database."""
     from data import migrate
     from data.engine import database_url, engine
 
+    made = engine()  # with a look whether it answers
     migrate.upgrade(database_url())
-    return engine()
+    return made
 
 
 def moment(given: str | None, timezone: str | None = None) -> datetime | None:
@@ -80,7 +94,13 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
         read = datetime.fromisoformat(given)
     except ValueError:
         raise ValueError(f"{given!r} is no ISO date or time, such as 2026-03-01") from None
-    return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(timezone or settings().timezone))
+    name = timezone or settings().timezone
+    try:
+        return read if read.tzinfo else read.replace(tzinfo=ZoneInfo(name))
+    except (KeyError, ValueError, OSError):
+        raise ValueError(
+            f"the time zone {name!r} is not known; give one as Asia/Shanghai"
+        ) from None
 
 
 # --- the service ----------------------------------------------------------------------------------

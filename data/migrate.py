@@ -5,6 +5,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 
 DATA = Path(__file__).resolve().parent
@@ -24,7 +25,10 @@ def _config(url: str) -> Config:
 
 def upgrade(url: str, revision: str = "head") -> None:
     """Migrate the database at `url` forward to `revision`, and renew the functions."""
-    command.upgrade(_config(url), revision)
+    try:
+        command.upgrade(_config(url), revision)
+    except CommandError as error:
+        raise ValueError(f"the database cannot be brought to {revision}: {error}") from error
     if revision == "head":
         engine = create_engine(url, poolclass=pool.NullPool)
         with engine.begin() as connection:

@@ -44,7 +44,7 @@ def pairs(title: str, lines: Iterable[tuple[str, Any]]) -> None:
     table.add_column()
     table.add_column(justify="right")
     for name, value in lines:
-        table.add_row(name, f"{value:,}" if isinstance(value, int) else str(value))
+        table.add_row(name, f"{value:,}" if type(value) is int else str(value))
     out.print(table)
 
 
