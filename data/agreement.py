@@ -10,6 +10,22 @@ from data.bulk_placement import Placed
 Objects = npt.NDArray[np.object_]
 
 
+def spelt(published: Objects, codes: set[str]) -> Objects:
+    """Codes as the layer spells them; '' for none.
+
+    A spreadsheet takes the leading zeros off a code. One that the layer does not have is tried with
+    zeros before it, up to the length of its longest code.
+    """
+    longest = max(map(len, codes), default=0)
+
+    def known(code: str) -> str:
+        padded = (code.zfill(size) for size in range(len(code), longest + 1))
+        return next((each for each in padded if each in codes), code)
+
+    names = {code: known(code) for code in set(published) - {None, ""}}
+    return np.array([names.get(code, "") for code in published], object)
+
+
 @dataclass
 class Agreement:
     """Counts over located reports with a published code; the shares are of `located`."""
@@ -26,13 +42,8 @@ class Agreement:
     def add(
         self, placed: Placed, located: npt.NDArray[np.bool_], published: Objects, codes: set[str]
     ) -> None:
-        """Count a batch. A code that lost its leading zeros is padded to the layer's length."""
-        width = {len(code) for code in codes}
-        if len(width) == 1:
-            size = width.pop()
-            published = np.array(["" if c is None else c.zfill(size) for c in published], object)
-        else:
-            published = np.array(["" if c is None else c for c in published], object)
+        """Count a batch; codes as `spelt` finds them."""
+        published = spelt(published, codes)
         asked = located & (published != "")
         self.rows += len(published)
         self.located += int(asked.sum())

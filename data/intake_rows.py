@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, text
 
 from data import addresses, reports
-from data.agreement import Agreement
+from data.agreement import Agreement, spelt
 from data.bulk_placement import Map, Placed
 from data.intake_options import IntakeError, Options, Summary
 from data.intake_stage import COLUMNS, Opened, stage
@@ -174,10 +174,8 @@ class Run:
     def _settled(self, source: pa.Table) -> pa.Array:
         if not self.options.confirm:
             return pa.nulls(len(source), pa.string())
-        column = _objects(source[self.options.confirm])
-        width = {len(code) for code in self.codes}
-        size = width.pop() if len(width) == 1 else 0
-        return pa.array([None if v is None else v.zfill(size) for v in column], pa.string())
+        codes = spelt(_objects(source[self.options.confirm]), self.codes)
+        return pa.array([code or None for code in codes], pa.string())
 
     def _compare(self, placed: Placed, source: pa.Table, located: npt.NDArray[np.bool_]) -> None:
         if self.summary.agreement and self.options.check:
