@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import URL, Connection, Row, text
 
 from gis import addresses as address_text
 from gis.placement import metres_per_degree
@@ -25,14 +25,19 @@ ONE_SLIP = 0.6  # what a match with one slip scores, at least
 LOOSE = 0.2  # trigram similarity below which nothing is looked at
 AREA_DIFFERS, NUMBER_DIFFERS, NUMBER_OPEN, STREET_DIFFERS = 0.5, 0.6, 0.85, 0.5
 
+# Former and planned names lead addresses too, so `valid` does not count.
 _PREFIXES = """
 SELECT DISTINCT v.name, l.tree_level
 FROM layer l JOIN area a ON a.layer = l.name JOIN area_version v ON v.area_id = a.id
-WHERE l.tree_level <= 2 AND v.valid @> now() AND upper_inf(v.recorded)
+WHERE l.tree_level <= 2
+  AND CASE WHEN CAST(:change AS bigint) IS NULL THEN upper_inf(v.recorded)
+           ELSE v.recorded @> CAST(:change AS bigint) END
 ORDER BY l.tree_level, v.name
 """
 
-_NEWEST_CHANGE = "SELECT coalesce(max(id), 0) FROM change"
+_KNOWN_CHANGE = """
+SELECT id FROM change WHERE recorded <= :known ORDER BY id DESC LIMIT 1
+"""
 
 _COLUMNS = """
 SELECT text, key, street, number, ST_X(geom) AS lon, ST_Y(geom) AS lat, source, recorded
@@ -106,17 +111,33 @@ class _Asked:
     names: tuple[str, ...]
 
 
-def prefixes(connection: Connection) -> tuple[str, ...]:
-    """The names of the cities, districts and towns in force, which may lead an address."""
-    url = connection.engine.url.render_as_string(hide_password=False)
-    newest = connection.execute(text(_NEWEST_CHANGE)).scalar_one()
-    if (url, newest) not in _names:
-        _names.clear()
-        _names[url, newest] = tuple(connection.execute(text(_PREFIXES)).scalars())
-    return _names[url, newest]
+def prefixes(connection: Connection, known: datetime | None = None) -> tuple[str, ...]:
+    """The names of the cities, districts and towns, which may lead an address.
+
+    As they were known at a moment (aware), so that a lookup can be repeated; without one as this
+    transaction sees them, an open change of the map included.
+    """
+    if known is None:
+        return _names(connection, None)
+    change = connection.execute(text(_KNOWN_CHANGE), {"known": known}).scalar()
+    if change is None:
+        return ()
+    # What a known change says is never changed, so it needs to be read but once.
+    key = connection.engine.url, change
+    names = _known_names.get(key)
+    if names is None:
+        if len(_known_names) >= _MOST_KEPT:
+            _known_names.clear()
+        names = _known_names[key] = _names(connection, change)
+    return names
 
 
-_names: dict[tuple[str, int], tuple[str, ...]] = {}
+def _names(connection: Connection, change: int | None) -> tuple[str, ...]:
+    return tuple(connection.execute(text(_PREFIXES), {"change": change}).scalars())
+
+
+_known_names: dict[tuple[URL, int], tuple[str, ...]] = {}
+_MOST_KEPT = 64
 
 
 def lookup(
@@ -144,7 +165,7 @@ def lookup(
     -----
     The connection has to be in a transaction (it is, unless its isolation level is AUTOCOMMIT).
     """
-    asked = _asked(text_, prefixes(connection))
+    asked = _asked(text_, prefixes(connection, known))
     if not asked.key:
         return []
     found, decided = _exact(connection, asked, known)

@@ -49,16 +49,14 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
     """Draw Foshan and load it whole, or not at all."""
     city = generate(seed, lambda what, share: progress(what, 0.6 * share))
     with areas.change(engine, "import", "demonstration city") as change:
-        # Addresses first: they count from a moment after they were added, as changes do.
-        progress("loading addresses", 0.6)
-        rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
-        addresses.add(change.connection, rows, "demonstration")
         for done, (name, layer) in enumerate(TREE.items()):
-            progress(f"loading {name}", 0.66 + 0.03 * done)
+            progress(f"loading {name}", 0.6 + 0.04 * done)
             frame = getattr(city, name)
             if layer == "city":
                 frame = frame.drop(columns="parent")
             areas.record(change, layer, frame)
+            if layer == "town":  # by whose names addresses are read; early, for they count later
+                _addresses(change.connection, city)
         for done, (name, (title, title_en)) in enumerate(OVERLAYS.items()):
             progress(f"loading {name}", 0.8 + 0.02 * done)
             areas.ensure_layer(
@@ -79,6 +77,11 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
         connection.execute(text("SELECT pg_sleep_until(max(recorded)) FROM address"))
     progress("done", 1.0)
     return city
+
+
+def _addresses(connection: Connection, city: City) -> None:
+    rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
+    addresses.add(connection, rows, "demonstration")
 
 
 def _ground(connection: Connection, city: City) -> None:

@@ -26,7 +26,7 @@ def later() -> datetime:
 @pytest.fixture
 def city(connection):
     """The names of a city, of which one street is numbered on both sides every 8 m a number."""
-    connection.execute(text("INSERT INTO change (kind) VALUES ('import')"))
+    connection.execute(text("INSERT INTO change (kind, recorded) VALUES ('import', now())"))
     for i, name in enumerate(NAMES):
         connection.execute(
             text(
@@ -212,6 +212,12 @@ def test_refresh_reads_addresses_anew_when_names_came_later(connection):
     assert addresses.refresh(connection) == 1
     assert addresses.refresh(connection) == 0
     assert addresses.lookup(connection, "中心路8号", known=later())[0].how == "exact"
+    # That the town has this name is not known to anybody yet: the change has no moment.
+    assert addresses.prefixes(connection, later()) == ()
+    connection.execute(text("UPDATE change SET recorded = now()"))
+    assert addresses.prefixes(connection, later()) == ("乐平镇",)
+    past = datetime.now(UTC) - timedelta(days=1)
+    assert addresses.prefixes(connection, past) == ()
 
 
 def test_a_file_is_taken_in_with_a_reason_for_every_row_left_out(connection, tmp_path):
