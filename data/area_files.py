@@ -11,7 +11,7 @@ import pandas as pd
 import shapely
 from sqlalchemy import Connection, Engine
 
-from data import areas, vector_files
+from data import addresses, areas, vector_files
 from gis import codes
 from gis.coverage import check
 from gis.mending import repair
@@ -95,6 +95,8 @@ def load(engine: Engine, path: Path, options: Options) -> Summary:
         areas.record(
             change, options.layer, frame, valid_from=options.valid_from, replace=options.replace
         )
+        if options.layer in areas.TREE[:3]:  # their names stand before the streets in addresses
+            addresses.refresh(change.connection)
     return Summary(
         len(frame), change.added, change.unchanged, change.ended, change.recorded, faults, moved,
         notes,
