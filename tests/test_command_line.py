@@ -1,0 +1,199 @@
+"""The command line from outside: every command explains itself, and every fault is a sentence."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import geopandas as gpd
+import pytest
+import shapely
+from sqlalchemy import create_engine, text
+from typer.testing import CliRunner
+
+from data import vector_files
+from data.engine import engine
+from data.settings import ROOT, settings
+from main import app
+
+COMMANDS = (
+    "", "demo", "serve", "stop", "status", "migrate", "openapi", "settings", "import",
+    "import areas", "import reports", "import addresses", "export", "source",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def url(make_database):
+    return make_database()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A finished command: its exit code, what it printed (blanks joined) and said of errors."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def wangge(url, tmp_path, monkeypatch):
+    """Run `python main.py …` with its own settings and engine, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def forget():
+        if engine.cache_info().currsize:
+            engine().dispose()
+        engine.cache_clear()
+        settings.cache_clear()
+
+    def run(*arguments, database=url, **environment):
+        forget()
+        given = {"WANGGE_DATABASE_URL": database} | environment
+        done = CliRunner().invoke(app, [str(a) for a in arguments], env=given)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
+        return Done(done.exit_code, " ".join(done.stdout.split()), done.stderr)
+
+    yield run
+    forget()
+
+
+def sentence(done):
+    """The one sentence on standard error of a command that failed as it should."""
+    assert done.code == 1, done
+    lines = [line for line in done.err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.err
+    return lines[0]
+
+
+def succeeds(done):
+    assert done.code == 0, done
+    return done.out
+
+
+@pytest.fixture
+def areas_file(tmp_path):
+    """Two areas side by side, 1 km wide, in a file."""
+    boxes = [shapely.box(113.1 + i / 100, 23, 113.11 + i / 100, 23.01) for i in (0, 1)]
+    frame = gpd.GeoDataFrame({"nr": ["a1", "a2"]}, geometry=boxes, crs=4326)
+    vector_files.write(frame, tmp_path / "areas.geojson")
+    return tmp_path / "areas.geojson"
+
+
+def test_every_command_explains_itself():
+    for command in COMMANDS:
+        shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+        assert shown.exit_code == 0 and "Usage" in shown.output, command
+        missing = set()
+        if command in ("", "import"):
+            below = [c.removeprefix(command).split() for c in COMMANDS if c.startswith(command)]
+            missing = {words[0] for words in below if words} - set(shown.output.split())
+        assert not missing, command
+
+
+def test_from_areas_to_reports_and_back(wangge, areas_file, tmp_path, url):
+    args = ("import", "areas", areas_file, "--layer", "beats", "--map", "code=nr")
+    assert "│ added │ 2 │" in succeeds(wangge(*args, "--title-en", "Beats"))
+    assert "│ unchanged │ 2 │" in succeeds(wangge(*args))
+    succeeds(wangge("export", "out.parquet", "--layer", "beats"))
+    assert vector_files.read(tmp_path / "out.parquet").code.tolist() == ["a1", "a2"]
+    (tmp_path / "r.csv").write_text(
+        "id,lon,lat,beat\n1,113.105,23.005,a1\n2,113.115,23.005,a1\n3,23,113,a1\n4,,,\n"
+    )
+    shown = succeeds(
+        wangge("import", "reports", "r.csv", "--source", "s", "--datum", "wgs84",
+               "--layer", "beats", "--check", "beat")
+    )  # fmt: skip
+    assert "│ rows │ 4 │" in shown and "│ rejected │ 1 │" in shown
+    assert "│ placed │ 2 │" in shown and "│ in triage │ 1 │" in shown
+    assert "rejected 1: coordinates 23, 113" in shown and "are in r.rejects.csv" in shown
+    assert "first choice agrees" in shown and "│ 0.5000 │" in shown
+    assert "exchanged" in (tmp_path / "r.rejects.csv").read_text("utf-8-sig")
+    look = create_engine(url)
+    with look.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 3
+    look.dispose()
+
+
+def test_addresses_and_sources(wangge, tmp_path):
+    (tmp_path / "a.csv").write_text("where,lon,lat\n祖庙路1号,113.105,23.005\n,113,23\n", "utf-8")
+    shown = succeeds(wangge("import", "addresses", "a.csv", "--map", "address=where"))
+    assert "│ added │ 1 │" in shown and "row 3: the address is empty" in shown
+    assert "is set" in succeeds(wangge("source", "app", "--datum", "gcj02", "--accuracy", "30"))
+    assert "'moon' is not known" in sentence(wangge("source", "app", "--datum", "moon"))
+    assert "address=nowhere" in sentence(
+        wangge("import", "addresses", "a.csv", "--map", "address=nowhere")
+    )
+
+
+def test_faults_of_areas_are_a_table_and_a_file(wangge, areas_file, tmp_path):
+    frame = vector_files.read(areas_file)
+    frame.loc[0, "geometry"] = shapely.Polygon(
+        [(113.1, 23), (113.11, 23.01), (113.11, 23), (113.1, 23.01)]
+    )
+    vector_files.write(frame, areas_file)
+    args = ("import", "areas", areas_file, "--layer", "faulty", "--map", "code=nr")
+    done = wangge(*args, "--faults", "f.geojson")
+    said = sentence(done)
+    assert "1 fault; nothing was taken in" in said and "The faults are in f.geojson" in said
+    assert "self_crossing" in done.out
+    faults = json.loads((tmp_path / "f.geojson").read_text())["features"]
+    assert [f["properties"]["kind"] for f in faults] == ["self_crossing"]
+    assert "no map can hold" in sentence(wangge(*args, "--accept-faults"))
+    assert "made_valid" in succeeds(wangge(*args, "--repair"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("import", "areas", "none.geojson", "--layer", "x"), "none.geojson does not exist"),
+        (("import", "reports", "none.csv"), "there is no file none.csv"),
+        (("import", "reports", "r.csv", "--layer", "void"), "the layer void has no areas"),
+        (("import", "reports", "r.csv", "--since", "soon"), "'soon' is no ISO date"),
+        (
+            ("import", "reports", "r.csv", "--since", "2026-01-01", "--timezone", "Mars/Base"),
+            "the time zone 'Mars/Base' is not known",
+        ),
+        (("import", "reports", "r.csv", "--mapping", "m.yaml"), "m.yaml"),
+        (("import", "addresses", "none.csv"), "there is no file none.csv"),
+        (("export", "x.geojson", "--layer", "void"), "the layer void has no areas then"),
+        (("export", "x.doc", "--layer", "void"), "void"),
+        (("migrate", "--revision", "9999"), "9999"),
+    ],
+)
+def test_a_fault_is_one_sentence(wangge, tmp_path, arguments, words):
+    (tmp_path / "r.csv").write_text("id,lon,lat\n1,113.105,23.005\n")
+    assert words in sentence(wangge(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("database", "words"),
+    [
+        ("postgresql://nobody@127.0.0.1:1/none", "does not answer"),
+        ("mysql://nobody@127.0.0.1/none", "names mysql"),
+        ("no url", "WANGGE_DATABASE_URL"),
+    ],
+)
+def test_a_database_that_is_not_there_is_one_sentence(wangge, database, words):
+    assert words in sentence(wangge("status", database=database))
+
+
+def test_the_program_itself_ends_with_a_sentence_and_a_code(tmp_path):
+    done = subprocess.run(
+        [sys.executable, ROOT / "main.py", "import", "reports", "none.csv"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env=os.environ | {"WANGGE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"},
+    )  # fmt: skip
+    assert "does not answer" in sentence(Done(done.returncode, done.stdout, done.stderr))
+
+
+def test_settings_out_of_range_are_one_sentence(wangge):
+    assert "WANGGE_PORT" in sentence(wangge("settings", WANGGE_PORT="many"))
+
+
+def test_what_the_program_says_of_itself(wangge):
+    assert "WANGGE_DATABASE_URL" in succeeds(wangge("settings"))
+    assert json.loads(succeeds(wangge("openapi")))["openapi"].startswith("3.")
+    assert "at head" in succeeds(wangge("migrate"))
+    assert "Reports in triage" in succeeds(wangge("status"))
