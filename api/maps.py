@@ -3,7 +3,7 @@
 import asyncio
 from datetime import UTC, date, datetime, time, timedelta
 from html import escape
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
@@ -28,16 +28,16 @@ class Grounds:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._change = -1
+        self._state: tuple[Any, ...] = ()
         self._ground: Ground | None = None
 
     async def newest(self, db: Db) -> Ground:
         """The ground as the areas are now; whoever comes while it is made waits for the same."""
         async with self._lock:
-            change = await db.read(reading.newest_change)
-            if self._ground is None or change != self._change:
+            state = await db.read(reading.state)
+            if self._ground is None or state != self._state:
                 self._ground = await db.apart(_make)
-                self._change = change
+                self._state = state
             return self._ground
 
 

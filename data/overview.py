@@ -35,10 +35,18 @@ def reports(connection: Connection, start: datetime, until: datetime) -> pd.Data
     return pd.DataFrame(rows.mappings().all(), columns=list(rows.keys()))
 
 
-def newest_change(connection: Connection) -> int:
-    """The number of the change of the map that is known by now; 0: there was none."""
-    found = connection.execute(text("SELECT max(id) FROM change WHERE recorded <= now()"))
-    return found.scalar() or 0
+# Borders that were planned come into force on their day, without any change of the map then.
+_STATE = text("""
+SELECT (SELECT max(id) FROM change WHERE recorded <= now()) AS change,
+       greatest(max(lower(valid)) FILTER (WHERE lower(valid) <= now()),
+                max(upper(valid)) FILTER (WHERE upper(valid) <= now())) AS since
+FROM area_version WHERE upper_inf(recorded)
+""")
+
+
+def state(connection: Connection) -> tuple[Any, ...]:
+    """What tells the map of now from that of another moment: its change and its last border."""
+    return tuple(connection.execute(_STATE).one())
 
 
 def ground(connection: Connection) -> dict[str, Any]:

@@ -265,19 +265,25 @@ class Coverage:
         Parameters
         ----------
         lon, lat : (n,) degrees; NaN gives no area
-        accuracy_m : (n,) or scalar, radius in metres; below a millimetre counts as one
+        accuracy_m : (n,) or scalar, radius in metres, finite; below a millimetre counts as one
         border_m : a point this close to the border between candidates lies on it
         snap_m : a point outside every area goes to the nearest one within this
         memory, clues : what was confirmed before, and what is known of the points
         far_borders : also measure the border of points that are farther from it than their
             accuracy; if not, their `border_m` is NaN, which saves most of the time
+
+        Raises
+        ------
+        ValueError
+            An accuracy is NaN, infinite or negative; what is supposed where none is known is the
+            caller's to say.
         """
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-        radius = np.broadcast_to(np.maximum(accuracy_m, FINEST_M), lon.shape)
+        radius = np.broadcast_to(_radius(accuracy_m), lon.shape)
         n = len(lon)
         cell = self._cell(lon, lat)
         area = self._owner.ravel()[cell].astype(np.int64)
-        reach = float(np.nanmax(radius)) if n else 0.0
+        reach = float(radius.max()) if n else 0.0
         close = (self._near_border(reach).ravel()[cell] != 0) | (area < 0)
         close &= np.isfinite(lon) & np.isfinite(lat)
         area[~np.isfinite(lon) | ~np.isfinite(lat)] = -1
@@ -495,6 +501,18 @@ class _Candidates:
         method = np.where(within, Method.INSIDE, Method.SNAPPED)
         on_border = (self.counts > 1) & (nearest <= border_m)
         return np.where(on_border, Method.ON_BORDER, method).astype(np.int8)
+
+
+def _radius(accuracy_m: ArrayLike) -> Floats:
+    """Accuracies as radii of discs; raises ValueError where they cannot be."""
+    given = np.asarray(accuracy_m, float)
+    wrong = np.flatnonzero(~(np.isfinite(given) & (given >= 0)))
+    if len(wrong):
+        raise ValueError(
+            f"accuracy {given.flat[wrong[0]]:g} of point {wrong[0]} is no radius; give metres, 0 "
+            "or more, and a default where none is known"
+        )
+    return np.asarray(np.maximum(given, FINEST_M))
 
 
 def _ranges(starts: Ints, counts: Ints) -> Ints:

@@ -521,3 +521,13 @@ def test_two_months_of_chicago_teach_the_third(chicago):
     )
     plain = np.mean(codes[before.area[asked]] == beat[asked])
     assert np.mean(codes[after.area] == beat[asked]) >= plain + 0.012
+
+
+@pytest.mark.parametrize("accuracy", [np.nan, -1.0, np.inf])
+def test_an_accuracy_that_is_no_radius_is_refused(accuracy):
+    coverage = Coverage([shapely.box(0, 0, 1, 1)])
+    with pytest.raises(ValueError, match=r"accuracy (nan|-1|inf) of point 1"):
+        coverage.place([0.5, 0.5], [0.5, 0.5], [20.0, accuracy])
+    with pytest.raises(ValueError, match="no radius"):
+        coverage.place([0.5], [0.5], accuracy)
+    assert coverage.place([], [], []).area.size == 0
