@@ -10,6 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from starlette.concurrency import run_in_threadpool
 
+from data.engine import keep_alive
+
 P = ParamSpec("P")
 T = TypeVar("T")
 Asked = Callable[Concatenate[Connection, P], T]
@@ -41,13 +43,16 @@ class Database:
     >>> answer = await db.read(placement.locate, place)  # doctest: +SKIP
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, ours: bool = False) -> None:
         loop = create_async_engine(url, connect_args=_CONNECT, **_POOL)
         # A statement alone needs no transaction around it, which would cost two round trips; nor
         # a look whether the connection lives, for what was only asked can be asked again.
         self._plain = loop.execution_options(isolation_level="AUTOCOMMIT")
         self._frozen = loop.execution_options(isolation_level="REPEATABLE READ")
         self._threads = create_engine(url, connect_args=_CONNECT, pool_pre_ping=True, **_POOL)
+        if ours:  # the private server is started again if it died
+            keep_alive(loop.sync_engine)
+            keep_alive(self._threads)
 
     async def read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask something; a connection that had been lost meanwhile is replaced."""

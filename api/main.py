@@ -36,7 +36,7 @@ def create_app(url: str | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         named = url if url is not None else await asyncio.to_thread(database_url)
-        app.state.database = Database(named)
+        app.state.database = Database(named, ours=url is None)
         yield
         await app.state.database.close()
 

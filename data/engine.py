@@ -71,7 +71,7 @@ def engine() -> Engine:
     except ServerError:
         made.dispose()
         raise
-    _keep_alive(made)
+    keep_alive(made)
     return made
 
 
@@ -80,11 +80,12 @@ def async_engine() -> AsyncEngine:
     """Return this process's engine for coroutines, to the same database as `engine`."""
     url = engine().url  # and with it the checks
     made = create_async_engine(url, connect_args=_CONNECT, **_POOL)
-    _keep_alive(made.sync_engine)
+    keep_alive(made.sync_engine)
     return made
 
 
-def _keep_alive(made: Engine) -> None:
+def keep_alive(made: Engine) -> None:
+    """Start a private server that died again with the next connection of the engine."""
     if settings().database_url:
         return
     home = settings().home
