@@ -46,6 +46,9 @@ has_browser() {
 
 has_chinese_font() { ls /usr/share/fonts/opentype/noto/NotoSansCJK* >/dev/null 2>&1; }
 
+# The tests drive the browser through a program that needs it; the smallest systems come without.
+has_libatomic() { find /usr/lib /usr/lib64 -maxdepth 2 -name libatomic.so.1 2>/dev/null | grep -q .; }
+
 # Which of the things are missing, as words.
 missing_things() {
   python=$(find_python)
@@ -53,6 +56,7 @@ missing_things() {
   [ "$1" = image ] || has_postgres || printf 'postgres '
   if [ "$1" = dev ]; then
     has_browser || printf 'browser '
+    has_libatomic || printf 'libatomic '
     has_chinese_font || printf 'font '
   fi
 }
@@ -118,6 +122,8 @@ packages_for_postgres() {
 }
 
 packages_for_browser() { printf 'chromium'; }
+
+packages_for_libatomic() { printf 'libatomic1'; }
 
 packages_for_font() { printf 'fonts-noto-cjk'; }
 
