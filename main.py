@@ -117,6 +117,8 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
     if load.is_empty(engine):
         with console.share("Foshan") as progress:
             load.load(engine, progress=progress)
+    if load.is_silent(engine):
+        with console.share("Foshan") as progress:
             load.load_day(engine, progress=progress)
     engine.dispose()
     try:

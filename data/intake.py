@@ -93,10 +93,11 @@ def _take_in(
     """Place every row of the file, stage it and move it; what was staged before is not placed."""
     with (
         engine.connect() as connection,
+        engine.connect() as maps,  # read by the workers, while addresses are looked up here
         RejectsFile(rejects) as faults,
         ThreadPoolExecutor(WORKERS) as pool,
     ):
-        city = Map(connection, options.layer, opened.known, memory=options.memory)
+        city = Map(maps, options.layer, opened.known, memory=options.memory)
         run = Run(connection, options, defaults["datum"], defaults["accuracy_m"], city)
         under_way: deque[tuple[int, Future[None]]] = deque()
         for number, batch in enumerate(

@@ -45,6 +45,14 @@ def is_empty(engine: Engine) -> bool:
         return bool(found.scalar_one())
 
 
+def is_silent(engine: Engine) -> bool:
+    """Whether nothing was ever reported."""
+    with engine.connect() as connection:
+        return bool(
+            connection.execute(text("SELECT NOT EXISTS (SELECT 1 FROM report)")).scalar_one()
+        )
+
+
 def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: None) -> City:
     """Draw Foshan and load it whole, or not at all."""
     city = generate(seed, lambda what, share: progress(what, 0.6 * share))

@@ -19,12 +19,6 @@ def run(rows: int) -> None:
     if not file.exists():
         _write(file, engine, rows)
     with engine.begin() as connection:
-        connection.execute(
-            text(
-                "DELETE FROM source WHERE name = 'bench' AND NOT EXISTS "
-                "(SELECT 1 FROM report WHERE source = 'bench')"
-            )
-        )
         connection.execute(text("TRUNCATE confirmation, report"))
     with console.rows(file.name) as progress, timed() as ours:
         done = intake.run(engine, file, intake.Options("bench", datum="gcj02"), progress=progress)
