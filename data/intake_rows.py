@@ -22,7 +22,6 @@ from data.report_times import DateOrder
 from data.settings import settings
 from data.table_batch import Batch
 from data.text_stream import TableError
-from gis import datum as datums
 
 _MOMENT = pa.timestamp("us", "UTC")
 
@@ -140,15 +139,11 @@ class Run:
     def _positions(self, table: pa.Table) -> tuple[Any, ...]:
         """WGS 84 positions, by coordinates or else by address; why there is none."""
         n = len(table)
-        x, y = (_floats(table[name]) for name in ("x", "y"))
+        x = _floats(table["x"])
         accuracy = _floats(table["accuracy_m"])
         accuracy = np.where(np.isnan(accuracy), self.accuracy_m, accuracy)
-        lon, lat = np.full(n, np.nan), np.full(n, np.nan)
+        lon, lat = (_floats(table[name]).copy() for name in ("lon", "lat"))
         triage = np.full(n, None, object)
-        names = _objects(table["datum"])
-        for name in {v for v in names if v is not None}:
-            rows = np.flatnonzero(names == name)
-            lon[rows], lat[rows] = datums.to_wgs84(x[rows], y[rows], name)
         by_address = np.isnan(lon)
         triage[by_address & ~np.isnan(x)] = "unknown_datum"
         for i in np.flatnonzero(by_address):

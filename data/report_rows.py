@@ -47,6 +47,8 @@ class Parsed:
         The source's number of the report, or ``sha256:…`` of the row's content if it has none.
     x, y : ndarray of float
         The coordinates as received, in `datum`; NaN where there are none.
+    lon, lat : ndarray of float
+        The same in WGS 84; NaN also where nobody said which datum they are in.
     datum : pyarrow.Array of string
         The canonical name of their datum; null if nobody said which.
     accuracy_m : ndarray of float
@@ -69,6 +71,8 @@ class Parsed:
     external_id: pa.Array
     x: Floats
     y: Floats
+    lon: Floats
+    lat: Floats
     datum: pa.Array
     accuracy_m: Floats
     occurred_at: pa.Array
@@ -203,7 +207,7 @@ def parse(
     accuracy_m = _accuracies(columns, verdict)
     fallback = mapping.datum_is or batch.crs or datum
     names = _datums(columns, fallback, verdict)
-    _diagnose(x, y, names, extent, verdict)
+    lon, lat = _normalise(x, y, names, extent, verdict)
     order = mapping.date_order or date_order
     times = parse_times(columns.raw("occurred_at"), timezone, order)
     verdict.reject(times.faults.items())
@@ -214,6 +218,8 @@ def parse(
         external_id=ids,
         x=x,
         y=y,
+        lon=lon,
+        lat=lat,
         datum=names,
         accuracy_m=accuracy_m,
         occurred_at=pa.array(times.values, pa.timestamp("us")).cast(pa.timestamp("us", "UTC")),
@@ -368,17 +374,24 @@ def _datums(columns: _Columns, fallback: str | None, verdict: _Verdict) -> pa.Ar
     return pa.array(np.array([*names, usual], object)[which], pa.string())
 
 
-def _diagnose(
+def _normalise(
     x: Floats, y: Floats, names: pa.Array, extent: Bounds | None, verdict: _Verdict
-) -> None:
-    """Reject coordinates that cannot be right; without a datum they are held to be degrees."""
+) -> tuple[Floats, Floats]:
+    """WGS 84 positions; coordinates that cannot be right are rejected.
+
+    Without a datum they are held to be degrees, to be checked, and have no position.
+    """
+    lon, lat = np.full(len(x), np.nan), np.full(len(x), np.nan)
     given = ~np.isnan(x) & ~np.isnan(y)
     for name in pc.unique(names).to_pylist():
         of = pc.is_null(names) if name is None else pc.equal(names, name).fill_null(False)
         at = np.flatnonzero(given & of.to_numpy(zero_copy_only=False))
-        codes = datums.diagnose(x[at], y[at], name or "wgs84", extent)
+        east, north, codes = datums.normalise(x[at], y[at], name or "wgs84", extent)
+        if name is not None:
+            lon[at], lat[at] = east, north
         faulty = np.flatnonzero(codes != "")
         verdict.reject((at[i], _fault(x[at[i]], y[at[i]], str(codes[i]))) for i in faulty)
+    return lon, lat
 
 
 def _fault(x: float, y: float, code: str) -> str:
