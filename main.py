@@ -1,6 +1,7 @@
 """The command line: one short function per command."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
@@ -113,16 +114,22 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
     from data import server
     from data.foshan import load
 
-    engine = ready()
-    if load.is_empty(engine):
-        with console.share("Foshan") as progress:
-            load.load(engine, progress=progress)
-    if load.is_silent(engine):
-        with console.share("Foshan") as progress:
-            load.load_day(engine, progress=progress)
-    engine.dispose()
+    # A closed terminal and a polite kill end it as Ctrl-C does: with the server stopped.
+    for end in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(end, lambda *_: sys.exit(0))
     try:
+        engine = ready()
+        if load.is_empty(engine):
+            console.out.print("Drawing and loading Foshan, which takes about a minute.")
+            with console.share("Foshan") as progress:
+                load.load(engine, progress=progress)
+        if load.is_silent(engine):
+            with console.share("Foshan") as progress:
+                load.load_day(engine, progress=progress)
+        engine.dispose()
         _serve(settings().host, settings().port, rate)
+    except KeyboardInterrupt:
+        console.out.print("stopped")
     finally:
         if not settings().database_url:
             server.stop(settings().home)
@@ -146,7 +153,8 @@ def _serve(host: str, port: int, rate: float) -> None:
     config = uvicorn.Config(
         "api.main:create_app", factory=True, host=host, port=port, log_level="warning"
     )
-    console.out.print(f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it.")
+    where = f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it."
+    console.out.print(where, soft_wrap=True)
     caller = Caller(at, rate) if rate else None
     if caller:
         caller.start()

@@ -188,7 +188,8 @@ def _together(parts: Geometries) -> shapely.Geometry:
     """The union of polygons; where some are not valid, all side by side, so that it is told."""
     parts = parts[~shapely.is_missing(parts)]
     if shapely.is_valid(parts).all():
-        return shapely.union_all(parts)
+        # A union's rings run either way; files come and go with shells counter-clockwise.
+        return shapely.orient_polygons(shapely.union_all(parts))
     return shapely.multipolygons(shapely.get_parts(parts))
 
 

@@ -405,3 +405,15 @@ def test_a_layer_is_exported_as_it_was(engine, tmp_path, layer):
     with pytest.raises(AreaError, match="has no areas then"):
         save(engine, tmp_path / "x.geojson", "no-such-layer")
     assert not (tmp_path / "x.geojson").exists()
+
+
+def test_an_area_of_several_rows_comes_back_as_it_was(engine, tmp_path, layer):
+    path, out = tmp_path / "beats.geojson", tmp_path / "out.geojson"
+    left, right = shapely.box(113, 23, 113.01, 23.01), shapely.box(113.01, 23, 113.02, 23.01)
+    apart = shapely.box(113.05, 23, 113.06, 23.01)
+    frame = gpd.GeoDataFrame({"code": ["1"] * 3}, geometry=[left, right, apart], crs=4326)
+    vector_files.write(frame, path)
+    assert load(engine, path, Options(layer)).added == 1
+    save(engine, out, layer)
+    again = load(engine, out, Options(layer))
+    assert (again.added, again.unchanged) == (0, 1)
