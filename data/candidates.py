@@ -15,10 +15,11 @@ from gis.travel import Legs, Travel
 
 NEAREST = 25  # so many are looked at by travel time
 
-_ABLE = """r.kind = ANY (CAST(:kinds AS text[])) AND r.withdrawn IS NULL
-              AND r.skills @> CAST(:needed AS text[])"""
+# Skills that are a condition are left out of the walks outward: of what they leave the planner
+# expects so little that it would rather read all.
+_KIND = "r.kind = ANY (CAST(:kinds AS text[])) AND r.withdrawn IS NULL"
+_ABLE = f"{_KIND} AND r.skills @> CAST(:needed AS text[])"
 _WALK = "cardinality(CAST(:needed AS text[])) = 0"
-_HOLDERS = "r.skills && CAST(:skills AS text[])"
 _FREE = """r.status = 'available' AND r.load < r.capacity
               AND (r.shift IS NULL OR r.shift = ANY (duty.shifts))
               AND NOT EXISTS (SELECT FROM leave l
@@ -89,7 +90,7 @@ _NEAREST = text(f"""
         FROM unnest(CAST(:kinds AS text[])) k (kind) CROSS JOIN asked CROSS JOIN duty
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
-            WHERE r.kind = k.kind AND {_WALK} AND {_ABLE} AND {_FREE}
+            WHERE r.kind = k.kind AND r.withdrawn IS NULL AND {_WALK} AND {_FREE}
               AND NOT EXISTS (SELECT FROM position f WHERE f.resource_id = r.id AND {_FRESH})
             ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
         ) h
@@ -98,7 +99,7 @@ _NEAREST = text(f"""
             SELECT r.id, f.xy <-> asked.xy AS d
             FROM position f CROSS JOIN LATERAL (
                 SELECT r.* FROM resource r WHERE r.id = f.resource_id OFFSET 0) r
-            WHERE {_FRESH} AND {_WALK} AND {_ABLE} AND {_FREE}
+            WHERE {_FRESH} AND {_WALK} AND {_KIND} AND {_FREE}
             ORDER BY f.xy <-> asked.xy LIMIT :nearest
         ) f
     ) n ORDER BY n.d, n.id LIMIT :nearest
@@ -111,11 +112,12 @@ _NEAREST = text(f"""
     WHERE {_ABLE} AND {_FREE}
     ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
 ), skilled AS (
-    SELECT s.id FROM asked CROSS JOIN LATERAL (
+    SELECT h.id FROM unnest(CAST(:skills AS text[])) k (skill) CROSS JOIN asked
+    CROSS JOIN LATERAL (
         SELECT r.id, r.home_xy FROM resource r CROSS JOIN duty
-        WHERE {_HOLDERS} AND {_ABLE} AND {_FREE} OFFSET 0
-    ) s
-    ORDER BY s.home_xy <-> asked.xy LIMIT :nearest
+        WHERE r.skills @> ARRAY[k.skill] AND {_ABLE} AND {_FREE} OFFSET 0
+    ) h
+    ORDER BY h.home_xy <-> asked.xy LIMIT :nearest
 ), listed AS (
     SELECT id FROM near UNION SELECT id FROM own UNION SELECT id FROM skilled
 )
@@ -130,14 +132,16 @@ _TAKEN = text(f"""
         FROM unnest(CAST(:kinds AS text[])) k (kind) CROSS JOIN asked CROSS JOIN duty
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
-            WHERE r.kind = k.kind AND {_WALK} AND {_ABLE} AND NOT ({_FREE})
+            WHERE r.kind = k.kind AND r.withdrawn IS NULL AND {_WALK} AND NOT ({_FREE})
             ORDER BY r.home_xy <-> asked.xy LIMIT 1
         ) h
         UNION ALL
-        SELECT s.id, s.home_xy <-> asked.xy FROM asked CROSS JOIN LATERAL (
+        SELECT h.id, h.home_xy <-> asked.xy
+        FROM unnest(CAST(:skills AS text[])) k (skill) CROSS JOIN asked
+        CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy FROM resource r CROSS JOIN duty
-            WHERE {_HOLDERS} AND {_ABLE} AND NOT ({_FREE}) AND NOT {_WALK} OFFSET 0
-        ) s
+            WHERE r.skills @> ARRAY[k.skill] AND {_ABLE} AND NOT ({_FREE}) AND NOT {_WALK} OFFSET 0
+        ) h
     ) n ORDER BY n.d LIMIT 1
 )
 {_TOLD}
