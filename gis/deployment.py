@@ -276,15 +276,13 @@ def _gaps(network: Network, filled: Ints, slot: Ints, skill: Ints) -> tuple[Gap,
     task = network.task
     if (filled == task.quota).all():
         return ()
-    travels, _, _ = network.travels(np.ones(len(task.links), bool))
-    size = network.places - network.entries
-    came = np.bincount(travels.head - network.entries, minlength=size)
+    came = network.comers()
     free = np.minimum(came.reshape(*task.quota.shape, -1).sum(axis=2), task.quota)
     reach = np.bincount(task.links.column, minlength=len(task.quota))[:, None]
     # Each slot for itself, as if its people were wanted nowhere else.
     alone = circulate(
         Arcs.of(network.slots + np.arange(task.quota.size), GROUND, task.quota.ravel(), -1)
-        + Arcs.of(GROUND, network.entries + np.arange(size), came)
+        + Arcs.of(GROUND, network.entries + np.arange(len(came)), came)
         + network.seats()
     )[: task.quota.size].reshape(task.quota.shape)
     missing = task.skilled.copy()

@@ -134,6 +134,8 @@ class Links:
 
     def where(self, keep: Bools) -> "Links":
         """Some of the pairs."""
+        if keep.all():
+            return self
         return Links(self.row[keep], self.column[keep], self.seconds[keep], self.shape)
 
     def _possible(self) -> "Links":
@@ -144,8 +146,7 @@ class Links:
                 f"{self.seconds[at]} is no travel time in seconds "
                 f"(row {self.row[at]}, column {self.column[at]})."
             )
-        possible = np.isfinite(self.seconds)
-        return self if possible.all() else self.where(possible)
+        return self.where(np.isfinite(self.seconds))
 
 
 def whole(

@@ -112,7 +112,38 @@ def test_the_exact_answer_is_the_best_of_all_and_greedy_says_how_far_it_may_be(t
     assert greedy.gain <= exact.gain <= greedy.bound
 
 
-def test_a_chain_backfills_whoever_leaves():
+def gap(weight, stands, moves, most, **options):
+    """Relocation of people who cover nothing to standby places, each given as what it covers."""
+    moves = np.array(moves, dtype=float)
+    covers = np.array([[0.0 if c in stand else np.nan for c in weight] for stand in stands])
+    return relocate(
+        Links.dense(np.full((len(moves), len(weight)), np.nan)),
+        list(weight.values()),
+        False,
+        600,
+        to_standby=Links.dense(moves),
+        from_standby=Links.dense(covers),
+        most=most,
+        **options,
+    )
+
+
+def test_greedy_may_fall_short_and_its_bound_says_by_how_much():
+    weight = {"a": 20, "b": 20, "c": 20, "d": 20, "e": 19, "f": 19}
+    asked = weight, ["abcd", "abe", "cdf"], np.ones((3, 3)), 2
+    greedy, exact = gap(*asked, time_limit_s=0), gap(*asked)
+    assert (greedy.gain, greedy.bound, greedy.method) == (99, 118, Method.GREEDY)
+    assert (exact.gain, exact.bound, exact.method) == (118, 118, Method.EXACT)
+
+
+def test_one_person_nearest_to_two_standby_places_leaves_one_to_the_next():
+    found = gap({"a": 5, "b": 4}, ["a", "b"], [[10, 10], [50, 90], [70, 60]], 2)
+    moves = list(zip(found.person.tolist(), found.standby.tolist(), strict=True))
+    assert (moves, found.gain) == ([(0, 1), (1, 0)], 9)
+
+
+@pytest.mark.parametrize(("limit_s", "expected"), [(5, [(0, 1), (1, 0)]), (0, [])])
+def test_whoever_leaves_is_replaced_or_stays(limit_s, expected):
     # 0 can get to the gap, but is the only one near place 0; 1 can take over there.
     reach = Links.dense([[60, 9e3, 9e3], [9e3, 60, 9e3], [9e3, 60, 9e3], [9e3, 9e3, 60]])
     found = relocate(
@@ -124,10 +155,12 @@ def test_a_chain_backfills_whoever_leaves():
         from_standby=Links.dense([[60, 9e3, 9e3], [9e3, 9e3, 60]]),
         most=2,
         move_within_s=900,
+        time_limit_s=limit_s,
     )
     moves = list(zip(found.person.tolist(), found.standby.tolist(), strict=True))
-    assert moves == [(0, 1), (1, 0)]
-    assert (found.regained.tolist(), found.after.tolist()) == ([2], [1, 1, 1])
+    assert moves == expected
+    assert found.regained.tolist() == ([2] if expected else [])
+    assert found.bound == 1
 
 
 def test_a_whole_town_is_solved_exactly():
