@@ -126,6 +126,8 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
+        with console.share("Roads") as progress:
+            load.pave(engine, settings().home, progress)
         engine.dispose()
         _serve(settings().host, settings().port, rate)
     except KeyboardInterrupt:
@@ -179,9 +181,10 @@ def stop() -> None:
 @guarded
 def status() -> None:
     """Say what runs and what the database holds."""
-    from data import areas, reports, server
+    from data import areas, reports, roads, server
 
     console.pairs("Server", vars(server.status(settings().home)).items())
+    console.pairs("Travel times", roads.described(settings().home))
     with ready().connect() as connection:
         lines = [
             (f"{each['name']} {each['title']}", each["areas"]) for each in areas.layers(connection)
@@ -189,6 +192,28 @@ def status() -> None:
         waiting = reports.triage_counts(connection).items()
     console.pairs("Areas in force", lines)
     console.pairs("Reports in triage", waiting)
+
+
+@app.command("roads")
+@guarded
+def build_roads(
+    file: Annotated[Path | None, typer.Argument(help="an OpenStreetMap extract, .osm.pbf")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="go back to straight lines")] = False,
+) -> None:
+    """Let travel times follow the roads of an OpenStreetMap extract (PBF)."""
+    from data import roads
+
+    if remove == (file is not None):
+        raise ValueError("name an extract, as in `roads city.osm.pbf`, or give --remove.")
+    if file is None:
+        gone = roads.remove(settings().home)
+        console.out.print("travel times are straight lines" + ("" if gone else " already"))
+        return
+    with console.share(file.name) as progress:
+        new = roads.build(file, settings().home, progress)
+    console.out.print(
+        f"travel times follow the roads of {escape(file.name)}" + ("" if new else " already")
+    )
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from fastapi import Depends, Request
@@ -10,7 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from starlette.concurrency import run_in_threadpool
 
+from data import roads
 from data.engine import keep_alive
+from gis.travel import StraightLine, Travel
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -128,4 +131,11 @@ def _database(request: Request) -> Database:
     return found
 
 
+def _travel(request: Request) -> Travel:
+    """Travel times by the roads as they are now; without any, by the straight line."""
+    home: Path | None = request.app.state.roads
+    return roads.travel(home) if home else StraightLine()
+
+
 Db = Annotated[Database, Depends(_database)]
+Way = Annotated[Travel, Depends(_travel)]

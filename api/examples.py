@@ -12,12 +12,17 @@ _EXAMPLES: dict[str, Any] = json.loads(
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
 REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
+RULE_REQUEST: dict[str, Any] = _EXAMPLES["rule_request"]
+TRIAL_REQUEST: dict[str, Any] = _EXAMPLES["trial_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
 LAYERS, PAGE, AREA = _EXAMPLES["layers"], _EXAMPLES["page"], _EXAMPLES["area"]
 VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["health"]
+INCIDENT, INCIDENTS = _EXAMPLES["incident"], _EXAMPLES["incidents"]
+CANDIDATES, TRIAL = _EXAMPLES["candidates"], _EXAMPLES["trial"]
+RULE, RULES = _EXAMPLES["rule"], _EXAMPLES["rules"]
 
 
 def ok(example: Any) -> dict[str, Any]:

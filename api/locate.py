@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from api import examples
 from api.answers import FOR_EVER_S, Json, cached
 from api.deps import Db, Run
-from api.problems import Problem, documented, of_report, of_validation
+from api.problems import POSITION, Problem, documented, of_report, of_validation
 from api.schemas import Accuracy, Incoming, Known, Line, Moment, Number, Word
 from api.schemas_locate import Answer, Batch
 from data import addresses, locating, placement
@@ -54,10 +54,7 @@ Questions = Annotated[
     list[SkipValidation[Question]],
     Body(max_length=MOST, openapi_examples=examples.BATCH_REQUEST),
 ]
-_FAULTS = (
-    "validation", "datum-unknown", "datum-unsupported", "position-missing", "layer-unknown",
-    "not-a-number", "null-island", "swapped", "metres", "degrees", "out-of-range", "wrong-datum",
-)  # fmt: skip
+_FAULTS = ("validation", "datum-unknown", "position-missing", "layer-unknown", *POSITION)
 
 
 @router.get(

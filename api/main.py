@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from api import areas, guard, health, locate, maps, problems, reports, triage
+from api import areas, guard, health, incidents, locate, maps, problems, reports, rules, triage
 from api.deps import Database
 from api.schemas import ProblemDetails
 from data.engine import database_url
+from data.settings import settings
 
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
     {"name": "triage", "description": "Reports that wait for a person, and why."},
+    {"name": "incidents", "description": "What people are sent to, and who could go."},
+    {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "health", "description": "Whether the service is ready."},
@@ -30,13 +34,17 @@ knowledge), and is given again when they are asked for. Errors are problem detai
 """
 
 
-def create_app(url: str | None = None) -> FastAPI:
-    """The application on the database at `url`; by default the one that the settings name."""
+def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
+    """The application on the database at `url`; by default the one that the settings name.
+
+    `roads` is the home of the roads that travel times go by; with the settings' database theirs.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         named = url if url is not None else await asyncio.to_thread(database_url)
         app.state.database = Database(named, ours=url is None)
+        app.state.roads = settings().home if url is None else roads
         yield
         await app.state.database.close()
 
@@ -51,7 +59,7 @@ def create_app(url: str | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    for room in (locate, reports, triage, areas, health, maps):
+    for room in (locate, reports, triage, incidents, rules, areas, health, maps):
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

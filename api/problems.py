@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
 from data.reports import TRIAGE, ReportError
+from data.rules import RuleError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -66,6 +67,23 @@ KINDS: dict[str, Kind] = {
         404,
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
+    ),
+    "incident-unknown": Kind(
+        404,
+        "There is no such incident",
+        "An incident has the number of the report that opened it; GET /api/v1/incidents lists "
+        "those that are open.",
+    ),
+    "rule-unknown": Kind(
+        404,
+        "There is no such rule",
+        "The kind has no rule of its own; GET /api/v1/dispatch-rules lists those in force.",
+    ),
+    "rule-refused": Kind(
+        422,
+        "The rule or question cannot be used",
+        "It names a kind of resource, a skill or a weight that is not known, or asks nobody; the "
+        "detail lists those that there are.",
     ),
     "code-not-in-force": Kind(
         422,
@@ -119,6 +137,11 @@ _NAMES = {
     "unknown_layer": "layer-unknown", "unknown_report": "report-unknown",
     "unknown_code": "code-not-in-force",
 }  # fmt: skip
+# What may be wrong with a position.
+POSITION = (
+    "datum-unsupported", "not-a-number", "null-island", "swapped", "metres", "degrees",
+    "out-of-range", "wrong-datum",
+)  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
 
@@ -217,6 +240,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ReportError, _on_report)
+    app.add_exception_handler(RuleError, _on_rule)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -259,6 +283,11 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 async def _on_report(request: Request, error: Exception) -> Response:
     assert isinstance(error, ReportError)
     return of_report(error).response()
+
+
+async def _on_rule(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RuleError)
+    return Problem("rule-refused", _sentence(str(error)), field=error.field).response()
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -4,26 +4,27 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Body, Header, Path, Response
+from fastapi import APIRouter, Body, Header, Path, Query, Response
 from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
 from api import examples
 from api.answers import Json
-from api.deps import Db
-from api.problems import Problem, documented
+from api.deps import Db, Way
+from api.incidents import Language, for_incident
+from api.problems import POSITION, Problem, documented
 from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
 from api.schemas_reports import Report
 from data import reports
+from data.candidates import NEAREST
 from data.reports import TRIAGE, NewReport
+from gis.travel import Travel
+from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
 BIGGEST = 2**63 - 1
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the report's number", examples=[1])]
-_FAULTS = (
-    "validation", "datum-unsupported", "layer-unknown", "not-a-number", "null-island", "swapped",
-    "metres", "degrees", "out-of-range", "wrong-datum",
-)  # fmt: skip
+_FAULTS = ("validation", "layer-unknown", *POSITION)
 
 
 class Submission(Incoming):
@@ -45,6 +46,7 @@ class Submission(Incoming):
     channel: Word | None = Field(None, description="telephone, app, counter …")
     attributes: Attributes = Field(default_factory=dict, description="whatever else belongs to it")
     layer: Word = Field("grid", description="the layer that it is placed in")
+    urgency: int = Field(3, ge=1, le=5, description="of the incident: 1 at once … 5 some day")
 
     @model_validator(mode="after")
     def _both(self) -> "Submission":
@@ -87,20 +89,31 @@ class Confirmation(Incoming):
 async def submit(
     sent: Annotated[Submission, Body(openapi_examples=examples.REPORT_REQUEST)],
     db: Db,
+    way: Way,
     idempotency_key: Annotated[str | None, Header(max_length=200)] = None,
+    proposed: Annotated[
+        int, Query(alias="candidates", ge=0, le=NEAREST, description="so many who could go")
+    ] = 5,
+    lang: Language = "zh",
 ) -> Response:
     """Store a report and place it; what has no area waits in triage with the reason.
 
-    Sent again with the same source and external_id, the stored one is returned.
+    It opens an incident of the same number, and the answer says who could go to it. Sent again
+    with the same source and external_id, the stored one is returned.
     """
     values = sent.model_dump(exclude={"lon", "lat", "external_id"})
     key = (idempotency_key or "").strip().strip('"')
     external_id = sent.external_id or key or str(uuid4())
     new = NewReport(external_id=external_id, x=sent.lon, y=sent.lat, **values)
-    row, is_new = await db.write(_submit, new)
-    headers = {"Location": f"{router.prefix}/{row['id']}", "Cache-Control": "no-store"}
-    shown_report = {**shown(row), "repeated": not is_new}
-    return Json(shown_report, 201 if is_new else 200, headers)
+
+    def take_in(connection: Connection) -> tuple[dict[str, Any], bool]:
+        number, is_new = reports.submit(connection, new)
+        row = _stored(connection, number)
+        return shown(row) | _who(connection, row, way, proposed, lang), is_new
+
+    answer, is_new = await db.write(take_in)
+    headers = {"Location": f"{router.prefix}/{answer['id']}", "Cache-Control": "no-store"}
+    return Json({**answer, "repeated": not is_new}, 201 if is_new else 200, headers)
 
 
 @router.get(
@@ -140,11 +153,19 @@ async def confirm(
     return Json(shown(row), headers={"Cache-Control": "no-store"})
 
 
-def _submit(connection: Connection, new: NewReport) -> tuple[Mapping[str, Any], bool]:
-    number, is_new = reports.submit(connection, new)
+def _stored(connection: Connection, number: int) -> dict[str, Any]:
     row = reports.get(connection, number)
     assert row is not None
-    return dict(row), is_new
+    return dict(row)
+
+
+def _who(
+    connection: Connection, report: Mapping[str, Any], way: Travel, limit: int, lang: Lang
+) -> dict[str, Any]:
+    """Who could go to the incident that a report opened."""
+    if limit == 0:
+        return {}
+    return {"dispatch": for_incident(connection, report, way, limit=limit, lang=lang)}
 
 
 def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping[str, Any]:
@@ -157,9 +178,7 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping
     reports.confirm(
         connection, number, said.code, actor=said.actor, reason=said.reason, lon=lon, lat=lat
     )
-    row = reports.get(connection, number)
-    assert row is not None
-    return dict(row)
+    return _stored(connection, number)
 
 
 def _unknown(number: int) -> Problem:
@@ -187,6 +206,7 @@ def shown(row: Mapping[str, Any]) -> dict[str, Any]:
         "point": None if row["lon"] is None else point,
         "placement": _placement(row),
         "triage": waiting(row["triage"]),
+        "incident": row["incident_id"],
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from api.schemas import Outgoing, Received
+from api.schemas_incidents import Candidates
 
 
 class Pin(Outgoing):
@@ -72,6 +73,8 @@ class Report(Outgoing):
     point: Pin | None = Field(description="made WGS 84; null: it has no place yet")
     placement: Placement
     triage: Waiting | None = Field(description="null: it waits for nobody")
+    incident: int | None = Field(description="that it opened or joined; null: it is a record only")
+    dispatch: Candidates | None = Field(None, description="who could go")
     repeated: bool | None = Field(None, description="whether it had come before")
 
 

@@ -60,6 +60,7 @@ class NewReport:
     description: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     layer: str = "grid"
+    urgency: int = 3  # of the incident: 1 at once … 5 some day
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,25 @@ def set_source(connection: Connection, name: str, **facts: Any) -> None:
 
 # --- taking in ----------------------------------------------------------------------------------
 
+# What follows a report's row, in its statement: the incident that it opens, and word of it.
+_OPEN = """
+RETURNING id, received, source, kind, geom, area_id, method, triage
+), opened AS (
+    INSERT INTO incident (id, opened, kind, urgency, geom, area_id)
+    SELECT id, received, kind, :urgency, geom, area_id FROM stored
+), told AS (
+    INSERT INTO event (kind, incident_id, area_id, data)
+    SELECT 'report.received', s.id, s.area_id, jsonb_build_object(
+        'source', s.source, 'kind', s.kind, 'urgency', CAST(:urgency AS integer),
+        'lon', ST_X(s.geom), 'lat', ST_Y(s.geom), 'code', a.code, 'method', s.method,
+        'triage', s.triage)
+    FROM stored s LEFT JOIN area a ON a.id = s.area_id
+)
+SELECT id FROM stored
+"""
+
 # One statement: the candidates, and the row with the first of them.
-_STORE = text("""
+_STORE = text(f"""
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
            coalesce(CAST(:known AS timestamptz), now()) AS known
@@ -150,7 +168,7 @@ WITH clock AS MATERIALIZED (
     SELECT clock.at, clock.known, c.*, a.code
     FROM clock
     LEFT JOIN LATERAL candidates(
-        :lon, :lat, :accuracy_m, :layer, '{}', clock.at, clock.known, :border_m, :snap_m,
+        :lon, :lat, :accuracy_m, :layer, '{{}}', clock.at, clock.known, :border_m, :snap_m,
         CAST(:weights AS double precision[]), :street, :block, CAST(:side AS integer), :premises
     ) WITH ORDINALITY c (layer, version_id, area_id, inside, share, border_m, score, rank) ON true
     LEFT JOIN area a ON a.id = c.area_id
@@ -159,15 +177,15 @@ WITH clock AS MATERIALIZED (
            jsonb_agg(jsonb_build_object('area_id', area_id, 'code', code, 'share', share,
                                         'score', score) ORDER BY rank) AS alternatives
     FROM located WHERE area_id IS NOT NULL
-)
+), stored AS (
 INSERT INTO report (
-    source, external_id, occurred, channel, kind, premises, description, address, x, y, datum,
-    accuracy_m, geom, attributes, layer, area_id, version_id, method, ambiguous, border_m,
-    alternatives, at, known, triage
+    id, incident_id, source, external_id, occurred, channel, kind, premises, description, address,
+    x, y, datum, accuracy_m, geom, attributes, layer, area_id, version_id, method, ambiguous,
+    border_m, alternatives, at, known, triage
 )
-SELECT :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :premises,
-       :description, :address, CAST(:x AS double precision), CAST(:y AS double precision),
-       :datum, CAST(:accuracy_m AS double precision),
+SELECT n.id, n.id, :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind,
+       :premises, :description, :address, CAST(:x AS double precision),
+       CAST(:y AS double precision), :datum, CAST(:accuracy_m AS double precision),
        ST_SetSRID(ST_MakePoint(:lon, :lat), 4326),
        CAST(:attributes AS jsonb), :layer, f.area_id, f.version_id,
        CASE WHEN f.area_id IS NULL THEN 'none' WHEN :by_address THEN 'address'
@@ -175,22 +193,27 @@ SELECT :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :
             WHEN l.inside THEN 'inside' ELSE 'snapped' END,
        l.n > 1, f.border_m, CASE WHEN l.n > 1 THEN l.alternatives END, c.at, c.known,
        CASE WHEN f.area_id IS NULL THEN 'outside' END
-FROM (SELECT at, known FROM located LIMIT 1) c
+FROM (SELECT nextval('report_id_seq') AS id) n
+CROSS JOIN (SELECT at, known FROM located LIMIT 1) c
 CROSS JOIN listed l
 LEFT JOIN (SELECT * FROM located WHERE rank = 1) f ON true
 ON CONFLICT (source, external_id) DO NOTHING
-RETURNING id
+{_OPEN}
 """)
 
-_STORE_UNPLACED = text("""
-INSERT INTO report (source, external_id, occurred, channel, kind, premises, description, address,
-                    x, y, datum, accuracy_m, attributes, layer, method, at, triage)
-VALUES (:source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind, :premises,
-        :description, :address, CAST(:x AS double precision), CAST(:y AS double precision), :datum,
-        CAST(:accuracy_m AS double precision), CAST(:attributes AS jsonb), :layer, 'none',
-        coalesce(CAST(:occurred AS timestamptz), now()), :triage)
+_STORE_UNPLACED = text(f"""
+WITH stored AS (
+INSERT INTO report (id, incident_id, source, external_id, occurred, channel, kind, premises,
+                    description, address, x, y, datum, accuracy_m, attributes, layer, method, at,
+                    triage)
+SELECT n.id, n.id, :source, :external_id, CAST(:occurred AS timestamptz), :channel, :kind,
+       :premises, :description, :address, CAST(:x AS double precision),
+       CAST(:y AS double precision), :datum, CAST(:accuracy_m AS double precision),
+       CAST(:attributes AS jsonb), :layer, 'none',
+       coalesce(CAST(:occurred AS timestamptz), now()), :triage
+FROM (SELECT nextval('report_id_seq') AS id) n
 ON CONFLICT (source, external_id) DO NOTHING
-RETURNING id
+{_OPEN}
 """)
 
 CLEAR_SCORE = 0.9  # an address match at least this good, and clearly ahead of the next, is taken
@@ -401,6 +424,20 @@ RETURNING r.id
 """)
 
 
+# An incident is where the report says that opened it.
+_MOVE_INCIDENT = text("""
+WITH moved AS (
+    UPDATE incident i SET geom = r.geom, area_id = r.area_id FROM report r
+    WHERE r.id = :id AND i.id = r.id
+    RETURNING i.id, i.geom, i.area_id
+)
+INSERT INTO event (kind, incident_id, area_id, data)
+SELECT 'report.confirmed', m.id, m.area_id, jsonb_build_object(
+    'lon', ST_X(m.geom), 'lat', ST_Y(m.geom), 'code', a.code)
+FROM moved m LEFT JOIN area a ON a.id = m.area_id
+""")
+
+
 def confirm(
     connection: Connection,
     number: int,
@@ -438,6 +475,7 @@ def confirm(
             **known,
         },
     ).scalar()
+    connection.execute(_MOVE_INCIDENT, {"id": number})
     if done is None:
         raise ReportError(
             f"the layer {row['layer']} has no area {code} in force; look it up with "

@@ -1,5 +1,6 @@
 """What the maps say, Chinese first and English second."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
 Lang = Literal["zh", "en"]
@@ -102,18 +103,18 @@ class Texts:
     '3 min ago'
     """
 
-    def __init__(self, lang: Lang) -> None:
+    def __init__(self, lang: Lang, texts: Mapping[str, tuple[str, str]] = TEXTS) -> None:
         if lang not in get_args(Lang):
             raise ValueError(
                 f"language {lang!r} is not known; use one of {', '.join(get_args(Lang))}"
             )
         self.lang = lang
-        self._column = get_args(Lang).index(lang)
+        self._texts, self._column = texts, get_args(Lang).index(lang)
 
     def __call__(self, key: str, **values: object) -> str:
         """The text of this key, its places filled."""
-        return TEXTS[key][self._column].format(**values)
+        return self._texts[key][self._column].format(**values)
 
     def raw(self) -> dict[str, str]:
         """All texts with their places open, for the page's own script."""
-        return {key: both[self._column] for key, both in TEXTS.items()}
+        return {key: both[self._column] for key, both in self._texts.items()}

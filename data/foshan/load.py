@@ -13,8 +13,8 @@ import pandas as pd
 import shapely
 from sqlalchemy import Connection, Engine, text
 
-from data import addresses, areas, intake, reports
-from data.foshan import feed
+from data import addresses, areas, intake, reports, roads
+from data.foshan import extract, feed
 from data.foshan.city import City, generate
 
 Progress = Callable[[str, float], None]
@@ -94,9 +94,9 @@ def _addresses(connection: Connection, city: City) -> None:
 
 def _ground(connection: Connection, city: City) -> None:
     """Roads and water under the areas."""
-    roads = city.roads.assign(kind="road")
+    streets = city.roads.assign(kind="road")
     water = city.water.assign(kind="water", **{"class": "river"})
-    for frame in (roads, water):
+    for frame in (streets, water):
         _copy(connection, frame)
 
 
@@ -127,6 +127,28 @@ def _copy(connection: Connection, frame: gpd.GeoDataFrame) -> None:
 
 def _plain(row: dict[Any, Any]) -> dict[str, Any]:
     return {str(k): v.item() if hasattr(v, "item") else v for k, v in row.items() if v is not None}
+
+
+def pave(engine: Engine, home: Path, progress: Progress = lambda _w, _s: None) -> bool:
+    """Build road tiles from the roads on the ground; False if there are none, or tiles already."""
+    if roads.current(home):
+        return False
+    with engine.connect() as connection:
+        paved = gpd.read_postgis(
+            text(
+                "SELECT name, class, (attributes ->> 'bridge')::boolean AS bridge, geom AS geometry"
+                " FROM ground WHERE kind = 'road' ORDER BY id"
+            ),
+            connection,
+            geom_col="geometry",
+        )
+    if paved.empty:
+        return False
+    progress("writing the roads", 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "foshan.osm.pbf"
+        extract.write(paved, file)
+        return roads.build(file, home, progress)
 
 
 def load_day(engine: Engine, count: int = 3230, progress: Progress = lambda _w, _s: None) -> None:

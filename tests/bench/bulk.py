@@ -19,12 +19,12 @@ def run(rows: int) -> None:
     if not file.exists():
         _write(file, engine, rows)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE confirmation, report"))
+        connection.execute(text("TRUNCATE confirmation, incident, report CASCADE"))
     with console.rows(file.name) as progress, timed() as ours:
         done = intake.run(engine, file, intake.Options("bench", datum="gcj02"), progress=progress)
     bare = _copy(engine)
     with engine.begin() as connection:
-        connection.execute(text("TRUNCATE confirmation, report"))
+        connection.execute(text("TRUNCATE confirmation, incident, report CASCADE"))
     console.pairs(
         "Bulk intake (at least 0.25, target 0.5)",
         [

@@ -14,11 +14,21 @@ from tests.bench.setting import city, points, spread
 COUNT, WARM = 3000, 300
 
 _BARE = text("""
-INSERT INTO report (source, external_id, x, y, datum, accuracy_m, geom, attributes, layer, area_id,
-                    version_id, method, ambiguous, border_m, alternatives, at, known)
-VALUES ('single', :external_id, :x, :y, 'wgs84', 20, ST_SetSRID(ST_MakePoint(:x, :y), 4326), '{}',
-        'grid', :area_id, :version_id, :method, :ambiguous, :border_m,
-        CAST(:alternatives AS jsonb), now(), now())
+WITH stored AS (
+    INSERT INTO report (id, incident_id, source, external_id, x, y, datum, accuracy_m, geom,
+                        attributes, layer, area_id, version_id, method, ambiguous, border_m,
+                        alternatives, at, known)
+    SELECT n.id, n.id, 'single', :external_id, :x, :y, 'wgs84', 20,
+           ST_SetSRID(ST_MakePoint(:x, :y), 4326), '{}', 'grid', :area_id, :version_id, :method,
+           :ambiguous, :border_m, CAST(:alternatives AS jsonb), now(), now()
+    FROM (SELECT nextval('report_id_seq') AS id) n
+    RETURNING id, geom, area_id
+), opened AS (
+    INSERT INTO incident (id, urgency, geom, area_id) SELECT id, 3, geom, area_id FROM stored
+)
+INSERT INTO event (kind, incident_id, area_id, data)
+SELECT 'report.received', id, area_id, '{"source": "single", "urgency": 3, "method": "inside"}'
+FROM stored
 """)
 
 
@@ -28,7 +38,7 @@ def run(_rows: int) -> None:
     at = points(engine, 2 * COUNT + WARM).to_numpy()
     with engine.begin() as connection:
         reports.set_source(connection, "single", datum="wgs84")
-        connection.execute(text("DELETE FROM report WHERE source = 'single'"))
+        _clear(connection)
     fast = create_engine(
         url, isolation_level="AUTOCOMMIT",
         connect_args={"options": "-c plan_cache_mode=force_generic_plan -c jit=off"},
@@ -53,7 +63,7 @@ def run(_rows: int) -> None:
                 bare += _insert(connection, answers)
                 answers = []
     with engine.begin() as connection:
-        connection.execute(text("DELETE FROM report WHERE source = 'single'"))
+        _clear(connection)
     console.pairs(
         "One report, one connection (at least 0.5, target 0.8)",
         [
@@ -64,9 +74,17 @@ def run(_rows: int) -> None:
     )
 
 
+def _clear(connection: Any) -> None:
+    ours = "(SELECT id FROM report WHERE source = 'single')"
+    connection.execute(text(f"DELETE FROM event WHERE incident_id IN {ours}"))
+    connection.execute(text(f"DELETE FROM incident WHERE id IN {ours}"))
+    connection.execute(text("DELETE FROM report WHERE source = 'single'"))
+
+
 _EMPTY = {
     "source": "single", "occurred": None, "channel": None, "kind": None, "premises": None,
     "description": None, "address": None, "datum": "wgs84", "attributes": "{}", "by_address": False,
+    "urgency": 3,
 }  # fmt: skip
 
 _ANSWER = text(

@@ -1,0 +1,111 @@
+"""Dispatch rules: read, tried on past incidents, put in force."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from pydantic import Field
+from sqlalchemy import Connection
+
+from api import examples
+from api.answers import Json
+from api.deps import Db, Way
+from api.problems import Problem, documented
+from api.schemas import Incoming, Prose, Word
+from api.schemas_incidents import Rule as ShownRule
+from api.schemas_incidents import Rules, Trial
+from data import rules, trial
+from data.rules import Rule
+from gis.ranking import Weights
+
+router = APIRouter(prefix="/api/v1/dispatch-rules", tags=["rules"])
+
+
+class Wanted(Incoming):
+    """A rule as it should be."""
+
+    kind: Word | None = Field(None, description="of incident; null: for all that have none")
+    resource_kinds: list[Word] = Field(min_length=1, description="who is asked")
+    skills: list[Word] = Field(default_factory=list, description="wanted of somebody at the place")
+    reach_s: int = Field(1800, ge=1, le=864_000, description="within what time, seconds")
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="minutes that a thing is worth, where not the usual ones"
+    )
+
+    def rule(self) -> Rule:
+        """The rule of the domain."""
+        return Rule(self.kind, self.resource_kinds, self.skills, self.reach_s, self.weights)
+
+
+class Put(Wanted):
+    """A rule to put in force, by whom and why."""
+
+    actor: Word = Field("api", description="who says so")
+    reason: Prose = Field("", description="why, for those who ask later")
+
+
+@router.get(
+    "",
+    summary="The rules in force",
+    responses={200: {"model": Rules, **examples.ok(examples.RULES)}, **documented()},
+)
+async def listed(db: Db) -> Response:
+    """The general rule first, then those of kinds, and what things are usually worth."""
+    return Json(await db.read(_all), headers={"Cache-Control": "no-store"})
+
+
+def _all(connection: Connection) -> dict[str, Any]:
+    found = rules.all_of_them(connection)
+    return {"rules": [dict(row) for row in found], "weights": vars(Weights())}
+
+
+@router.put(
+    "",
+    summary="Put a rule in force",
+    responses={
+        200: {"model": ShownRule, **examples.ok(examples.RULE)},
+        **documented("validation", "rule-refused", "not-json", "wrong-content-type", "too-large"),
+    },
+)
+async def put(
+    wanted: Annotated[Put, Body(openapi_examples=examples.RULE_REQUEST)], db: Db
+) -> Response:
+    """From now on it holds for its kind; the one before stays known. Try it first."""
+
+    def work(connection: Connection) -> dict[str, Any]:
+        rules.put(connection, wanted.rule(), actor=wanted.actor, reason=wanted.reason)
+        [row] = [row for row in rules.all_of_them(connection) if row["kind"] == wanted.kind]
+        return dict(row)
+
+    return Json(await db.write(work), headers={"Cache-Control": "no-store"})
+
+
+@router.delete(
+    "/{kind}",
+    status_code=204,
+    summary="End a kind's own rule",
+    responses=documented("rule-unknown", "validation"),
+)
+async def end(kind: Annotated[Word, Path(examples=["噪音扰民"])], db: Db) -> Response:
+    """The general rule holds for the kind again."""
+    if not await db.write(rules.remove, kind):
+        raise Problem("rule-unknown", f"The kind {kind} has no rule of its own.", field="kind")
+    return Response(status_code=204)
+
+
+@router.post(
+    "/trial",
+    summary="Try a rule on past incidents",
+    responses={
+        200: {"model": Trial, **examples.ok(examples.TRIAL)},
+        **documented("validation", "rule-refused", "not-json", "wrong-content-type", "too-large"),
+    },
+)
+async def try_out(
+    wanted: Annotated[Wanted, Body(openapi_examples=examples.TRIAL_REQUEST)],
+    db: Db,
+    way: Way,
+    last: Annotated[int, Query(ge=1, le=trial.MOST, description="so many incidents back")] = 100,
+) -> Response:
+    """Who would have been proposed under it, and who is under the rule in force."""
+    done = await db.apart(trial.run, wanted.rule(), way, last)
+    return Json(done, headers={"Cache-Control": "no-store"})
