@@ -4,9 +4,15 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, over_http, single
+from tests.bench import arrays, bulk, many, over_http, single
 
-BENCHES = {"arrays": arrays.run, "single": single.run, "http": over_http.run, "bulk": bulk.run}
+BENCHES = {
+    "arrays": arrays.run,
+    "single": single.run,
+    "http": over_http.run,
+    "bulk": bulk.run,
+    "many": many.run,
+}
 
 
 def main(
