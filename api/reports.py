@@ -217,6 +217,7 @@ def _placement(row: Mapping[str, Any]) -> dict[str, Any]:
         "layer": row["layer"],
         "method": row["method"],
         "area": None if row["code"] is None else area,
+        "chain": row["chain"] or [],
         "ambiguous": row["ambiguous"],
         "border_m": None if row["border_m"] is None else round(row["border_m"], 2),
         "alternatives": [

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from api.schemas import Outgoing, Received
 from api.schemas_incidents import Candidates
+from api.schemas_locate import Link
 
 
 class Pin(Outgoing):
@@ -41,6 +42,7 @@ class Placement(Outgoing):
     layer: str
     method: str = Field(description="inside, on_border, snapped, address, confirmed or none")
     area: PlacedIn | None
+    chain: list[Link] = Field(description="the areas above it, from the nearest up")
     ambiguous: bool
     border_m: float | None
     alternatives: list[OtherArea] = Field(description="empty unless there is more than one")

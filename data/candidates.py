@@ -83,7 +83,7 @@ LEFT JOIN LATERAL (
 # walks an index outward from the place and stops at the number asked for; those who answer for the
 # place or have a skill that is wanted are listed however far they are. A skill that few have would
 # be a long walk: they are found by it.
-_NEAREST = text(f"""
+NEAREST_STATEMENT = text(f"""
 {_ASKED}, near AS MATERIALIZED (
     SELECT n.id FROM (
         SELECT h.id, h.d
@@ -205,8 +205,8 @@ class Found:
 
 def find(connection: Connection, question: Question, travel: Travel, limit: int = 5) -> Found:
     """Look for the best `limit` to send to a place."""
-    asked = _parameters(question)
-    rows = connection.execute(_NEAREST, asked).mappings().all()
+    asked = parameters(question)
+    rows = connection.execute(NEAREST_STATEMENT, asked).mappings().all()
     everybody = _ranked(rows, question, travel)
     reachable = [c for c in everybody if np.isfinite(c.travel_s)]
     names = [*question.needed, *question.rule.skills]
@@ -218,7 +218,8 @@ def find(connection: Connection, question: Question, travel: Travel, limit: int 
     )
 
 
-def _parameters(question: Question) -> dict[str, Any]:
+def parameters(question: Question) -> dict[str, Any]:
+    """A question as the parameters of `NEAREST_STATEMENT`."""
     return {
         "lon": question.lon,
         "lat": question.lat,

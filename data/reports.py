@@ -160,7 +160,7 @@ SELECT id FROM stored
 """
 
 # One statement: the candidates, and the row with the first of them.
-_STORE = text(f"""
+STORE = text(f"""
 WITH clock AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
            coalesce(CAST(:known AS timestamptz), now()) AS known
@@ -254,7 +254,7 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
             "datum": new.datum and point.datum if by_address else point.datum,
             "accuracy_m": point.accuracy_m,
         }
-        number = connection.execute(_STORE, values).scalar()
+        number = connection.execute(STORE, values).scalar()
     if number is not None:
         return int(number), True
     return _number(connection, new.source, new.external_id), False
@@ -334,9 +334,10 @@ def _check_layer(connection: Connection, layer: str) -> None:
 # --- looking at -----------------------------------------------------------------------------------
 
 _GET = text("""
-SELECT r.*, ST_X(r.geom) AS lon, ST_Y(r.geom) AS lat, a.code,
-       (SELECT v.name FROM area_version v WHERE v.id = r.version_id) AS name
-FROM report r LEFT JOIN area a ON a.id = r.area_id WHERE r.id = :id
+SELECT r.*, ST_X(r.geom) AS lon, ST_Y(r.geom) AS lat, a.code, v.name,
+       chain_above(v.parent_id, r.at, r.known) AS chain
+FROM report r LEFT JOIN area a ON a.id = r.area_id LEFT JOIN area_version v ON v.id = r.version_id
+WHERE r.id = :id
 """)
 
 

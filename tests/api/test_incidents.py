@@ -43,6 +43,8 @@ def report(client, column=0.2, row=0.7, query="", **more):
 def test_a_report_comes_back_with_its_grid_and_ranked_people(client):
     told = report(client)
     assert told["placement"]["area"]["code"] == GRIDS[0]
+    above = [area["layer"] for area in told["placement"]["chain"]]
+    assert above == ["village", "town", "district", "city"]
     assert told["incident"] == told["id"]
     found = told["dispatch"]["candidates"]
     assert len(found) == 5

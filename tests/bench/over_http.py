@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import psycopg
@@ -30,32 +31,40 @@ def run(_rows: int) -> None:
     """Print requests per second and latencies of both, and their ratio."""
     url, engine = city()
     at = points(engine, 20_000).to_numpy()
+    lines = []
+    with served(url) as port:
+        for clients in CLIENTS:
+            bare = asyncio.run(load(clients, at, lambda: _sql(url)))
+            http = asyncio.run(load(clients, at, lambda: _http(port)))
+            ratio = len(http) / len(bare)
+            lines += [
+                (f"{clients} clients, bare SQL", rate(bare)),
+                (f"{clients} clients, GET /locate", f"{rate(http)}, ratio {ratio:.2f}"),
+            ]
+    console.pairs("Look-ups over HTTP beside bare SQL", lines)
+
+
+@contextmanager
+def served(url: str) -> Iterator[int]:
+    """The service on a port of its own, over the database at `url`, until it is left."""
     port = _free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
     service = subprocess.Popen([*app, "--port", str(port), "--log-level", "error"], env=env)
     try:
         _wait_for(port)
-        lines = []
-        for clients in CLIENTS:
-            bare = asyncio.run(_load(clients, at, lambda: _sql(url)))
-            http = asyncio.run(_load(clients, at, lambda: _http(port)))
-            ratio = len(http) / len(bare)
-            lines += [
-                (f"{clients} clients, bare SQL", _line(bare)),
-                (f"{clients} clients, GET /locate", f"{_line(http)}, ratio {ratio:.2f}"),
-            ]
+        yield port
     finally:
         service.terminate()
         service.wait()
-    console.pairs("Look-ups over HTTP beside bare SQL", lines)
 
 
-def _line(seconds: list[float]) -> str:
+def rate(seconds: list[float]) -> str:
+    """Requests a second and their latencies."""
     return f"{len(seconds) / SECONDS:,.0f}/s, {spread(seconds)}"
 
 
-async def _load(clients: int, at: np.ndarray, connect: Callable[[], Awaitable[Ask]]) -> list[float]:
+async def load(clients: int, at: np.ndarray, connect: Callable[[], Awaitable[Ask]]) -> list[float]:
     """Latencies of all questions that so many clients get answered in `SECONDS`."""
     seconds: list[float] = []
     asks = [await connect() for _ in range(clients)]

@@ -54,7 +54,7 @@ def run(_rows: int) -> None:
                 "x": float(lon), "y": float(lat),
             }  # fmt: skip
             start = time.perf_counter()
-            number_of = connection.execute(reports._STORE, values).first()
+            number_of = connection.execute(reports.STORE, values).first()
             if number >= WARM:
                 ours.append(time.perf_counter() - start)
             assert number_of is not None
