@@ -12,12 +12,19 @@ _EXAMPLES: dict[str, Any] = json.loads(
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
 REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
+DISPATCH_REQUEST: dict[str, Any] = _EXAMPLES["dispatch_request"]
+STEP_REQUEST: dict[str, Any] = _EXAMPLES["step_request"]
+RECALL_REQUEST: dict[str, Any] = _EXAMPLES["recall_request"]
+CLOSE_REQUEST: dict[str, Any] = _EXAMPLES["close_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
 LAYERS, PAGE, AREA = _EXAMPLES["layers"], _EXAMPLES["page"], _EXAMPLES["area"]
 VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["health"]
+DISPATCH, DISPATCHES = _EXAMPLES["dispatch"], _EXAMPLES["dispatches"]
+ASSIGNMENT, RECALLED = _EXAMPLES["assignment"], _EXAMPLES["recalled"]
+CLOSED = _EXAMPLES["closed"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from api import examples
 from api.answers import Json
 from api.deps import Db
+from api.once import Once
 from api.problems import Problem, documented
 from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
 from api.schemas_reports import Report
@@ -91,7 +92,8 @@ async def submit(
 ) -> Response:
     """Store a report and place it; what has no area waits in triage with the reason.
 
-    Sent again with the same source and external_id, the stored one is returned.
+    Sent again with the same source and external_id, the stored one is returned, as it is by then
+    and however late. Where a report has no external_id, the Idempotency-Key is it.
     """
     values = sent.model_dump(exclude={"lon", "lat", "external_id"})
     key = (idempotency_key or "").strip().strip('"')
@@ -125,19 +127,18 @@ async def read(number: Id, db: Db) -> Response:
     responses={
         200: {"model": Report, **examples.ok(examples.CONFIRMED)},
         **documented(
-            *_FAULTS, "report-unknown", "code-not-in-force", "datum-unknown", "not-json",
-            "wrong-content-type", "too-large",
+            *_FAULTS, "report-unknown", "code-not-in-force", "datum-unknown", "key-reused",
+            "not-json", "wrong-content-type", "too-large",
         ),
     },
 )  # fmt: skip
 async def confirm(
     number: Id,
     said: Annotated[Confirmation, Body(openapi_examples=examples.CONFIRM_REQUEST)],
-    db: Db,
+    once: Once,
 ) -> Response:
     """The report leaves triage, and the place is remembered for reports to come."""
-    row = await db.write(_confirm, number, said)
-    return Json(shown(row), headers={"Cache-Control": "no-store"})
+    return await once(_confirm, number, said)
 
 
 def _submit(connection: Connection, new: NewReport) -> tuple[Mapping[str, Any], bool]:
@@ -147,7 +148,7 @@ def _submit(connection: Connection, new: NewReport) -> tuple[Mapping[str, Any], 
     return dict(row), is_new
 
 
-def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping[str, Any]:
+def _confirm(connection: Connection, number: int, said: Confirmation) -> Response:
     if reports.get(connection, number) is None:
         raise _unknown(number)
     lon = lat = None
@@ -159,7 +160,7 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping
     )
     row = reports.get(connection, number)
     assert row is not None
-    return dict(row)
+    return Json(shown(dict(row)), headers={"Cache-Control": "no-store"})
 
 
 def _unknown(number: int) -> Problem:

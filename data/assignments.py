@@ -82,7 +82,7 @@ WHERE assignment_id = ANY (:ids) ORDER BY id
 
 
 def get(connection: Connection, assignment_id: int) -> Assignment | None:
-    """A task with its steps, or None."""
+    """A task with its steps, or None; in one snapshot to be of one moment."""
     row = connection.execute(_ASSIGNMENT, {"id": assignment_id}).mappings().first()
     return _with_steps(connection, [row])[0] if row else None
 
@@ -94,8 +94,14 @@ def dispatch(connection: Connection, dispatch_id: int) -> Dispatch:
     return Dispatch(**row, assignments=_with_steps(connection, tasks))
 
 
+def has_incident(connection: Connection, incident_id: int) -> bool:
+    """Whether there is such an incident."""
+    asked = text("SELECT EXISTS (SELECT FROM incident WHERE id = :id)")
+    return bool(connection.execute(asked, {"id": incident_id}).scalar())
+
+
 def of_incident(connection: Connection, incident_id: int) -> list[Dispatch]:
-    """An incident's dispatches, the first one first; read in one snapshot to be of one moment."""
+    """An incident's dispatches, the first one first; in one snapshot to be of one moment."""
     rows = connection.execute(_DISPATCHES_OF_INCIDENT, {"id": incident_id}).mappings().all()
     tasks = connection.execute(_ASSIGNMENTS_OF_INCIDENT, {"id": incident_id}).mappings().all()
     made: dict[int, list[Assignment]] = defaultdict(list)

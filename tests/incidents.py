@@ -13,8 +13,8 @@ _serial = count(1)
 _OPEN = text("INSERT INTO incident (id, kind) VALUES (:id, :kind) ON CONFLICT (id) DO NOTHING")
 _ADD = text("""
 INSERT INTO resource (source, external_id, kind, name, home, shift, status, capacity, withdrawn)
-VALUES ('test', :name, :kind, :name, ST_SetSRID(ST_MakePoint(113.1, 23.0), 4326), :shift, :status,
-        :capacity, :withdrawn)
+VALUES ('test', :external_id, :kind, :name, ST_SetSRID(ST_MakePoint(113.1, 23.0), 4326), :shift,
+        :status, :capacity, :withdrawn)
 RETURNING id
 """)
 
@@ -33,4 +33,5 @@ def person(connection: Connection, **facts: Any) -> int:
         "kind": "grid_lead", "name": f"第{next(_serial):03}网格 网格长", "shift": None,
         "status": "available", "capacity": 1, "withdrawn": None,
     }  # fmt: skip
-    return int(connection.execute(_ADD, {**usual, **facts}).scalar_one())
+    values = {**usual, **facts, "external_id": f"person {next(_serial)}"}
+    return int(connection.execute(_ADD, values).scalar_one())
