@@ -14,6 +14,10 @@ REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
 RULE_REQUEST: dict[str, Any] = _EXAMPLES["rule_request"]
 TRIAL_REQUEST: dict[str, Any] = _EXAMPLES["trial_request"]
+DISPATCH_REQUEST: dict[str, Any] = _EXAMPLES["dispatch_request"]
+STEP_REQUEST: dict[str, Any] = _EXAMPLES["step_request"]
+RECALL_REQUEST: dict[str, Any] = _EXAMPLES["recall_request"]
+CLOSE_REQUEST: dict[str, Any] = _EXAMPLES["close_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -23,6 +27,9 @@ VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["heal
 INCIDENT, INCIDENTS = _EXAMPLES["incident"], _EXAMPLES["incidents"]
 CANDIDATES, TRIAL = _EXAMPLES["candidates"], _EXAMPLES["trial"]
 RULE, RULES = _EXAMPLES["rule"], _EXAMPLES["rules"]
+DISPATCH, DISPATCHES = _EXAMPLES["dispatch"], _EXAMPLES["dispatches"]
+ASSIGNMENT, RECALLED = _EXAMPLES["assignment"], _EXAMPLES["recalled"]
+CLOSED = _EXAMPLES["closed"]
 
 
 def ok(example: Any) -> dict[str, Any]:

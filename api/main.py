@@ -9,7 +9,19 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from api import areas, guard, health, incidents, locate, maps, problems, reports, rules, triage
+from api import (
+    areas,
+    dispatches,
+    guard,
+    health,
+    incidents,
+    locate,
+    maps,
+    problems,
+    reports,
+    rules,
+    triage,
+)
 from api.deps import Database
 from api.schemas import ProblemDetails
 from data.engine import database_url
@@ -21,6 +33,7 @@ TAGS = [
     {"name": "triage", "description": "Reports that wait for a person, and why."},
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
+    {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "health", "description": "Whether the service is ready."},
@@ -59,7 +72,8 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    for room in (locate, reports, triage, incidents, rules, areas, health, maps):
+    rooms = (locate, reports, triage, incidents, dispatches, rules, areas, health, maps)
+    for room in rooms:
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

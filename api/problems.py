@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
+from data.refusals import DispatchError
 from data.reports import TRIAGE, ReportError
 from data.rules import RuleError
 from gis.datum import REASONS
@@ -91,6 +92,66 @@ KINDS: dict[str, Kind] = {
         "A report can be confirmed for an area that is in force now; look its code up with "
         "GET /api/v1/areas/{layer}.",
     ),
+    "incident-closed": Kind(
+        409,
+        "The incident is closed",
+        "Nobody is sent to it or called back from it any more. The members closed and outcome say "
+        "when and how it ended; new trouble is reported with POST /api/v1/reports.",
+    ),
+    "still-under-way": Kind(
+        409,
+        "Somebody is under way",
+        "The member tasks lists the assignments that have not ended: wait for them, or give a "
+        "recall_reason to call them back.",
+    ),
+    "resource-unknown": Kind(
+        404, "There is no such resource", "The member ids lists the numbers that nobody has."
+    ),
+    "resource-withdrawn": Kind(
+        409, "The resource was withdrawn", "It is not sent any more; choose another."
+    ),
+    "resource-is-a-place": Kind(
+        409, "A facility is not sent", "People are sent to it; choose a person, team or vehicle."
+    ),
+    "resource-not-available": Kind(
+        409,
+        "The resource is not available",
+        "The member resources says of each why: off, busy, on_leave or off_duty. Choose another, "
+        "or give a reason as override.",
+    ),
+    "resource-taken": Kind(
+        409,
+        "Somebody was faster",
+        "The member resources lists who is full, with the tasks that they have: who sent them, "
+        "when, and to which incident. Choose another, or give a reason as override.",
+    ),
+    "already-sent": Kind(
+        409,
+        "The resource is under way to this incident already",
+        "The member resources says who sent it and when. There is nothing left to do.",
+    ),
+    "assignment-unknown": Kind(
+        404,
+        "There is no such assignment",
+        "GET /api/v1/incidents/{number}/dispatches lists those of an incident.",
+    ),
+    "step-not-allowed": Kind(
+        409,
+        "The assignment cannot become this",
+        "The member state says what it is, actor and at who made it that and when, and allowed "
+        "what it may become.",
+    ),
+    "reason-missing": Kind(
+        422,
+        "A reason is missing",
+        "To decline, to call back and to override what speaks against somebody needs a reason.",
+    ),
+    "key-reused": Kind(
+        422,
+        "The Idempotency-Key is another request's",
+        "It came before with another body or for another address; every new request needs a new "
+        "key, and only the same one is sent again with the same.",
+    ),
     "validation": Kind(
         422,
         "The request cannot be understood",
@@ -135,7 +196,10 @@ KINDS: dict[str, Kind] = {
 _NAMES = {
     "unknown_datum": "datum-unknown", "unsupported_datum": "datum-unsupported",
     "unknown_layer": "layer-unknown", "unknown_report": "report-unknown",
-    "unknown_code": "code-not-in-force",
+    "unknown_code": "code-not-in-force", "unknown_incident": "incident-unknown",
+    "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
+    "facility": "resource-is-a-place", "not_available": "resource-not-available",
+    "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
 }  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
@@ -187,6 +251,12 @@ def of_report(error: ReportError) -> Problem:
     return Problem(name, detail, field=error.field)
 
 
+def of_dispatch(error: DispatchError) -> Problem:
+    """The problem that a refusal to send somebody, or to move a task on, is."""
+    name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
+    return Problem(name, _sentence(str(error)), **error.facts)
+
+
 def of_validation(errors: Sequence[Any]) -> Problem:
     """The problem that pydantic's errors are; the first of them is the sentence."""
     faults = [{"field": _path(error["loc"]), "detail": _sentence(error["msg"])} for error in errors]
@@ -196,7 +266,11 @@ def of_validation(errors: Sequence[Any]) -> Problem:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    parts = location[1:] if location and location[0] in ("query", "body", "path") else location
+    parts = (
+        location[1:]
+        if location and location[0] in ("query", "body", "path", "header")
+        else location
+    )
     return ".".join(str(part) for part in parts)
 
 
@@ -241,6 +315,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ReportError, _on_report)
     app.add_exception_handler(RuleError, _on_rule)
+    app.add_exception_handler(DispatchError, _on_dispatch)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -288,6 +363,11 @@ async def _on_report(request: Request, error: Exception) -> Response:
 async def _on_rule(request: Request, error: Exception) -> Response:
     assert isinstance(error, RuleError)
     return Problem("rule-refused", _sentence(str(error)), field=error.field).response()
+
+
+async def _on_dispatch(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DispatchError)
+    return of_dispatch(error).response()
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -12,6 +12,7 @@ from api import examples
 from api.answers import Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
+from api.once import Once
 from api.problems import POSITION, Problem, documented
 from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
 from api.schemas_reports import Report
@@ -99,7 +100,8 @@ async def submit(
     """Store a report and place it; what has no area waits in triage with the reason.
 
     It opens an incident of the same number, and the answer says who could go to it. Sent again
-    with the same source and external_id, the stored one is returned.
+    with the same source and external_id, the stored one is returned, as it is by then and however
+    late. Where a report has no external_id, the Idempotency-Key is it.
     """
     values = sent.model_dump(exclude={"lon", "lat", "external_id"})
     key = (idempotency_key or "").strip().strip('"')
@@ -138,19 +140,18 @@ async def read(number: Id, db: Db) -> Response:
     responses={
         200: {"model": Report, **examples.ok(examples.CONFIRMED)},
         **documented(
-            *_FAULTS, "report-unknown", "code-not-in-force", "datum-unknown", "not-json",
-            "wrong-content-type", "too-large",
+            *_FAULTS, "report-unknown", "code-not-in-force", "datum-unknown", "key-reused",
+            "not-json", "wrong-content-type", "too-large",
         ),
     },
 )  # fmt: skip
 async def confirm(
     number: Id,
     said: Annotated[Confirmation, Body(openapi_examples=examples.CONFIRM_REQUEST)],
-    db: Db,
+    once: Once,
 ) -> Response:
     """The report leaves triage, and the place is remembered for reports to come."""
-    row = await db.write(_confirm, number, said)
-    return Json(shown(row), headers={"Cache-Control": "no-store"})
+    return await once(_confirm, number, said)
 
 
 def _stored(connection: Connection, number: int) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def _who(
     return {"dispatch": for_incident(connection, report, way, limit=limit, lang=lang)}
 
 
-def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping[str, Any]:
+def _confirm(connection: Connection, number: int, said: Confirmation) -> Response:
     if reports.get(connection, number) is None:
         raise _unknown(number)
     lon = lat = None
@@ -178,7 +179,8 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Mapping
     reports.confirm(
         connection, number, said.code, actor=said.actor, reason=said.reason, lon=lon, lat=lat
     )
-    return _stored(connection, number)
+    row = _stored(connection, number)
+    return Json(shown(row), headers={"Cache-Control": "no-store"})
 
 
 def _unknown(number: int) -> Problem:

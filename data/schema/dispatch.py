@@ -90,7 +90,7 @@ class Assignment(Base):
     resource_id: Mapped[int] = mapped_column(ForeignKey("resource.id"))
     state: Mapped[str] = mapped_column(server_default="sent")
     since: Mapped[datetime] = mapped_column(server_default=NOW)
-    override: Mapped[str | None]  # why it was sent although it was full
+    override: Mapped[str | None]  # why although it was full or not on duty
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     __table_args__ = (
         one_of("state", (*ACTIVE, *ENDED)),

@@ -92,7 +92,8 @@ class Resource(Base):
 
     `load` counts the tasks that it has, kept by a trigger on `assignment`; the check is what makes
     it impossible to send the same person twice. A task above capacity needs a reason and raises
-    `overridden` with it. Both stand in no index, so that a change of them is a cheap one.
+    `overridden` with it, which is therefore how far `load` is above `capacity`. Both stand in no
+    index, so that a change of them is a cheap one.
     """
 
     __tablename__ = "resource"

@@ -353,7 +353,8 @@ CREATE INDEX message_dead ON message (dead) WHERE dead IS NOT NULL;
 CREATE UNIQUE INDEX message_once ON message (event_id, subscription_id);
 
 -- The load of a resource is the number of its tasks under way. Whoever raises it waits for whoever
--- did so a moment before, and the check on the row then decides: nobody is sent twice.
+-- did so a moment before, and the check on the row then decides: nobody is sent twice. An override
+-- makes room above capacity for its own task only; whichever task ends, that room is closed first.
 CREATE FUNCTION keep_load() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     active CONSTANT text[] := ARRAY['sent', 'accepted', 'on_the_way', 'on_scene'];
@@ -365,7 +366,8 @@ BEGIN
     IF change <> 0 THEN
         UPDATE resource
         SET load = load + change,
-            overridden = overridden + CASE WHEN NEW.override IS NULL THEN 0 ELSE change END
+            overridden = greatest(0, load - capacity + CASE
+                WHEN change < 0 OR NEW.override IS NOT NULL THEN change ELSE 0 END)
         WHERE id = NEW.resource_id;
     END IF;
     RETURN NULL;
