@@ -37,12 +37,7 @@ WITH asked AS MATERIALIZED (
            ST_Transform(ST_SetSRID(ST_MakePoint(:lon, :lat), 4326), 3395) AS xy
 ), duty AS MATERIALIZED (
     SELECT coalesce(array_agg(s.name), '{}') AS shifts
-    FROM asked, shift s
-    CROSS JOIN LATERAL (
-        SELECT floor(extract(epoch FROM (asked.at AT TIME ZONE :timezone) - s.anchor) / 60)::bigint
-               AS since_anchor, 1440 * s.cycle_days AS cycle
-    ) m
-    WHERE s.hours @> ((m.since_anchor % m.cycle + m.cycle) % m.cycle)::integer
+    FROM asked, shift s WHERE on_duty(s, asked.at, :timezone)
 ), areas AS MATERIALIZED (
     SELECT coalesce(array_agg(DISTINCT v.area_id), '{}') || CAST(:area_id AS bigint) AS ids
     FROM asked, area_piece p

@@ -352,6 +352,14 @@ CREATE INDEX message_dead ON message (dead) WHERE dead IS NOT NULL;
 
 CREATE UNIQUE INDEX message_once ON message (event_id, subscription_id);
 
+-- Whether those who have a shift are on duty: minutes since its anchor, on the clocks of the city.
+CREATE FUNCTION on_duty(s shift, at timestamptz, timezone text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.hours @> ((m.since % m.cycle + m.cycle) % m.cycle)::integer
+    FROM (SELECT floor(extract(epoch FROM (at AT TIME ZONE timezone) - s.anchor) / 60)::bigint
+                 AS since, 1440 * s.cycle_days AS cycle) m
+$$;
+
 -- The load of a resource is the number of its tasks under way. Whoever raises it waits for whoever
 -- did so a moment before, and the check on the row then decides: nobody is sent twice. An override
 -- makes room above capacity for its own task only; whichever task ends, that room is closed first.
