@@ -129,3 +129,14 @@ def _database(request: Request) -> Database:
 
 
 Db = Annotated[Database, Depends(_database)]
+
+
+async def _may_dispatch() -> None:
+    """Who may see where people were, and how their phones are set up.
+
+    There are no accounts yet, so everybody who reaches the service may; this is where they are
+    asked for their name once there are.
+    """
+
+
+ForDispatchers = Depends(_may_dispatch)

@@ -12,14 +12,25 @@ _EXAMPLES: dict[str, Any] = json.loads(
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
 REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
+POSITIONS_REQUEST: dict[str, Any] = _EXAMPLES["positions_request"]
+DEVICE_REQUEST: dict[str, Any] = _EXAMPLES["device_request"]
+OWNTRACKS_REQUEST: dict[str, Any] = _EXAMPLES["owntracks_request"]
+OSMAND_REQUEST: dict[str, Any] = _EXAMPLES["osmand_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
 LAYERS, PAGE, AREA = _EXAMPLES["layers"], _EXAMPLES["page"], _EXAMPLES["area"]
 VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["health"]
+VERDICTS, DEVICE, TRACK = _EXAMPLES["verdicts"], _EXAMPLES["device"], _EXAMPLES["track"]
 
 
 def ok(example: Any) -> dict[str, Any]:
     """The example as part of an answer's description."""
     return {"content": {"application/json": {"example": example}}}
+
+
+def body(requests: dict[str, Any]) -> dict[str, Any]:
+    """The examples as the body of a route that reads it itself."""
+    content = {"application/json": {"schema": {"type": "object"}, "examples": requests}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
+from data.devices import DeviceError
 from data.reports import TRIAGE, ReportError
 from gis.datum import REASONS
 
@@ -67,6 +68,14 @@ KINDS: dict[str, Kind] = {
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
     ),
+    "resource-unknown": Kind(
+        404, "There is no such resource", "GET /api/v1/resources lists those that there are."
+    ),
+    "device-unknown": Kind(
+        404,
+        "There is no such device",
+        "GET /api/v1/resources/{resource}/devices lists those of a resource.",
+    ),
     "code-not-in-force": Kind(
         422,
         "No area in force has this code",
@@ -117,7 +126,8 @@ KINDS: dict[str, Kind] = {
 _NAMES = {
     "unknown_datum": "datum-unknown", "unsupported_datum": "datum-unsupported",
     "unknown_layer": "layer-unknown", "unknown_report": "report-unknown",
-    "unknown_code": "code-not-in-force",
+    "unknown_code": "code-not-in-force", "unknown_resource": "resource-unknown",
+    "unknown_device": "device-unknown",
 }  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
@@ -156,7 +166,7 @@ class Problem(HTTPException):
         )
 
 
-def of_report(error: ReportError) -> Problem:
+def of_report(error: ReportError | DeviceError) -> Problem:
     """The problem that an error of the domain is."""
     name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
     # Of a datum that nobody named, the problem's explanation says more than the domain does.
@@ -217,6 +227,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ReportError, _on_report)
+    app.add_exception_handler(DeviceError, _on_report)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -257,7 +268,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 async def _on_report(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReportError)
+    assert isinstance(error, ReportError | DeviceError)
     return of_report(error).response()
 
 

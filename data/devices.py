@@ -15,11 +15,11 @@ _LENGTH = 24  # 118 bits
 
 
 class DeviceError(ValueError):
-    """There is no such resource, or no such device; `reason` says which."""
+    """There is no such resource, or no such device; `reason` and `field` say which."""
 
-    def __init__(self, message: str, reason: str) -> None:
+    def __init__(self, message: str, where: str, reason: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.field, self.reason = where, reason
 
 
 _REGISTER = text("""
@@ -44,26 +44,29 @@ def mint(connection: Connection, resource_id: int) -> RowMapping:
     return register(connection, name, resource_id)
 
 
+_OF_RESOURCE = text("""
+SELECT name, resource_id, created FROM device WHERE resource_id = :id ORDER BY created, name
+""")
+
+
 def of_resource(connection: Connection, resource_id: int) -> list[RowMapping]:
     """The devices of a resource by age; raises DeviceError if there is no such resource."""
-    asked = {"id": resource_id}
-    if connection.execute(text("SELECT FROM resource WHERE id = :id"), asked).first() is None:
+    check_resource(connection, resource_id)
+    return list(connection.execute(_OF_RESOURCE, {"id": resource_id}).mappings())
+
+
+def check_resource(connection: Connection, resource_id: int) -> None:
+    """Raise DeviceError if there is no such resource."""
+    asked = text("SELECT id FROM resource WHERE id = :id")
+    if connection.execute(asked, {"id": resource_id}).first() is None:
         raise _unknown_resource(resource_id)
-    rows = connection.execute(
-        text(
-            "SELECT name, resource_id, created FROM device WHERE resource_id = :id"
-            " ORDER BY created, name"
-        ),
-        asked,
-    )
-    return list(rows.mappings())
 
 
 def remove(connection: Connection, name: str) -> None:
     """Let a device name nobody; what it sends from now on is refused. Raises DeviceError."""
     gone = connection.execute(text("DELETE FROM device WHERE name = :name"), {"name": name})
     if gone.rowcount == 0:
-        raise DeviceError(f"there is no device {name}", "unknown_device")
+        raise DeviceError(f"there is no device {name}", "name", "unknown_device")
 
 
 _FIRST_KNOWN = text("""
@@ -79,4 +82,4 @@ def first_known(connection: Connection, names: Sequence[str]) -> str | None:
 
 
 def _unknown_resource(resource_id: int) -> DeviceError:
-    return DeviceError(f"there is no resource {resource_id}", "unknown_resource")
+    return DeviceError(f"there is no resource {resource_id}", "resource", "unknown_resource")

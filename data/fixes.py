@@ -19,6 +19,7 @@ REFUSALS = {
     "whose it is.",
     "unknown_resource": "There is no such resource: look it up with GET /api/v1/resources.",
     "withdrawn": "The resource has been withdrawn: its positions are no longer kept.",
+    "incomplete": "The message holds no device, position or time that can be read.",
     "future": "The fix lies in the future by the clock of the service: set the clock of the "
     "device, or let the network set it.",
     "too_old": "The fix is older than tracks are kept (WANGGE_TRACK_DAYS): is the device's clock "
