@@ -177,6 +177,8 @@ FROM unnest(CAST(:resource_id AS bigint[]), CAST(:at AS timestamptz[]), CAST(:so
             CAST(:lat AS double precision[]), CAST(:refused AS text[]))
      f (resource_id, at, source, x, y, datum, accuracy_m, lon, lat, refused)
 """)
+_AS_IT_CAME = ("source", "x", "y")
+_AS_IT_IS = ("resource_id", "at", "datum", "accuracy_m", "lon", "lat", "refused")
 
 
 def _store(connection: Connection, fixes: Sequence[Fix], fresh: list[Point], now: datetime) -> None:
@@ -185,10 +187,6 @@ def _store(connection: Connection, fixes: Sequence[Fix], fresh: list[Point], now
     columns |= {name: [getattr(p, name) for p in fresh] for name in _AS_IT_IS}
     if fresh:
         connection.execute(_STORE, {"now": now, **columns})
-
-
-_AS_IT_CAME = ("source", "x", "y")
-_AS_IT_IS = ("resource_id", "at", "datum", "accuracy_m", "lon", "lat", "refused")
 
 
 def _verdict(point: Point, before: RowMapping | None) -> Verdict:

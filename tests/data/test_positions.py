@@ -321,8 +321,6 @@ def test_rows_come_in_the_order_asked_for(connection, who):
 
 
 def test_a_map_hears_of_moves_that_matter(connection, who):
-    home = text("UPDATE resource SET home_area_id = NULL WHERE id = :who")
-    connection.execute(home, {"who": who})
     take(connection, fix(who, -900))
     for s in range(-899, -889):  # 1 m a second
         take(connection, fix(who, s, y=LAT + (s + 900) * 9e-6))
