@@ -16,6 +16,7 @@ from data.fixes import CLOCK_SKEW, Fix, Point, Verdict, owners_of, sift
 from data.settings import settings
 from gis import tracks
 
+LOCK = 0x706F73  # advisory: see `_lock`
 _SAME_DEG = 1e-6  # the digits that apps round to
 
 # A map hears of a move of so many metres, but not more often than this; and of somebody who stays
@@ -54,7 +55,7 @@ _UNPLACED = text("""
 SELECT EXISTS (SELECT FROM unnest(CAST(:ids AS bigint[])) i (id)
                WHERE NOT EXISTS (SELECT FROM position p WHERE p.resource_id = i.id))
 """)
-_FIRST_COMERS = text("SELECT pg_advisory_xact_lock(hashtext('position'))")
+_FIRST_COMERS = text("SELECT pg_advisory_xact_lock(:lock)")
 _LOCK = text("""
 SELECT resource_id, at, told, ST_X(told_geom) AS told_lon, ST_Y(told_geom) AS told_lat
 FROM position WHERE resource_id = ANY(CAST(:ids AS bigint[])) ORDER BY resource_id FOR UPDATE
@@ -68,7 +69,7 @@ def _lock(connection: Connection, ids: list[int]) -> dict[int, RowMapping]:
     before those of rows, so that nobody waits for it who is waited for.
     """
     if connection.execute(_UNPLACED, {"ids": ids}).scalar_one():
-        connection.execute(_FIRST_COMERS)
+        connection.execute(_FIRST_COMERS, {"lock": LOCK})
     rows = connection.execute(_LOCK, {"ids": ids}).mappings()
     return {row["resource_id"]: row for row in rows}
 
