@@ -139,3 +139,14 @@ def _travel(request: Request) -> Travel:
 
 Db = Annotated[Database, Depends(_database)]
 Way = Annotated[Travel, Depends(_travel)]
+
+
+async def _may_dispatch() -> None:
+    """Who may see where people were, and how their phones are set up.
+
+    There are no accounts yet, so everybody who reaches the service may; this is where they are
+    asked for their name once there are.
+    """
+
+
+ForDispatchers = Depends(_may_dispatch)

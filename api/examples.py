@@ -18,6 +18,10 @@ DISPATCH_REQUEST: dict[str, Any] = _EXAMPLES["dispatch_request"]
 STEP_REQUEST: dict[str, Any] = _EXAMPLES["step_request"]
 RECALL_REQUEST: dict[str, Any] = _EXAMPLES["recall_request"]
 CLOSE_REQUEST: dict[str, Any] = _EXAMPLES["close_request"]
+POSITIONS_REQUEST: dict[str, Any] = _EXAMPLES["positions_request"]
+DEVICE_REQUEST: dict[str, Any] = _EXAMPLES["device_request"]
+OWNTRACKS_REQUEST: dict[str, Any] = _EXAMPLES["owntracks_request"]
+OSMAND_REQUEST: dict[str, Any] = _EXAMPLES["osmand_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -30,8 +34,15 @@ RULE, RULES = _EXAMPLES["rule"], _EXAMPLES["rules"]
 DISPATCH, DISPATCHES = _EXAMPLES["dispatch"], _EXAMPLES["dispatches"]
 ASSIGNMENT, RECALLED = _EXAMPLES["assignment"], _EXAMPLES["recalled"]
 CLOSED = _EXAMPLES["closed"]
+VERDICTS, DEVICE, TRACK = _EXAMPLES["verdicts"], _EXAMPLES["device"], _EXAMPLES["track"]
 
 
 def ok(example: Any) -> dict[str, Any]:
     """The example as part of an answer's description."""
     return {"content": {"application/json": {"example": example}}}
+
+
+def body(requests: dict[str, Any]) -> dict[str, Any]:
+    """The examples as the body of a route that reads it itself."""
+    content = {"application/json": {"schema": {"type": "object"}, "examples": requests}}
+    return {"requestBody": {"required": True, "content": content}}

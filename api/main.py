@@ -17,6 +17,8 @@ from api import (
     incidents,
     locate,
     maps,
+    phones,
+    positions,
     problems,
     reports,
     rules,
@@ -27,6 +29,9 @@ from api.schemas import ProblemDetails
 from data.engine import database_url
 from data.settings import settings
 
+ROOMS = (
+    locate, reports, triage, incidents, dispatches, rules, positions, phones, areas, health, maps,
+)  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -36,6 +41,7 @@ TAGS = [
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
+    {"name": "positions", "description": "Where people and vehicles are, and their phones."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -72,8 +78,7 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    rooms = (locate, reports, triage, incidents, dispatches, rules, areas, health, maps)
-    for room in rooms:
+    for room in ROOMS:
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
+from data.devices import DeviceError
 from data.refusals import DispatchError
 from data.reports import TRIAGE, ReportError
 from data.rules import RuleError
@@ -85,6 +86,11 @@ KINDS: dict[str, Kind] = {
         "The rule or question cannot be used",
         "It names a kind of resource, a skill or a weight that is not known, or asks nobody; the "
         "detail lists those that there are.",
+    ),
+    "device-unknown": Kind(
+        404,
+        "There is no such device",
+        "GET /api/v1/resources/{resource}/devices lists those of a resource.",
     ),
     "code-not-in-force": Kind(
         422,
@@ -200,6 +206,7 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
+    "unknown_device": "device-unknown",
 }  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
@@ -243,7 +250,7 @@ class Problem(HTTPException):
         )
 
 
-def of_report(error: ReportError) -> Problem:
+def of_report(error: ReportError | DeviceError) -> Problem:
     """The problem that an error of the domain is."""
     name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
     # Of a datum that nobody named, the problem's explanation says more than the domain does.
@@ -316,6 +323,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ReportError, _on_report)
     app.add_exception_handler(RuleError, _on_rule)
     app.add_exception_handler(DispatchError, _on_dispatch)
+    app.add_exception_handler(DeviceError, _on_report)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -356,7 +364,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 async def _on_report(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReportError)
+    assert isinstance(error, ReportError | DeviceError)
     return of_report(error).response()
 
 

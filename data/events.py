@@ -1,6 +1,7 @@
 """Events: what happened, written in the transaction in which it did (the outbox)."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -38,3 +39,25 @@ def record(
         "data": json.dumps(data or {}, ensure_ascii=False, default=str),
     }
     return int(connection.execute(_RECORD, values).scalar_one())
+
+
+_RECORD_MANY = text("""
+INSERT INTO event (kind, resource_id, area_id, data)
+SELECT :kind, resource_id, area_id, data
+FROM unnest(CAST(:resource_ids AS bigint[]), CAST(:area_ids AS bigint[]), CAST(:data AS jsonb[]))
+     WITH ORDINALITY e (resource_id, area_id, data, n) ORDER BY n
+""")
+
+
+def record_of_resources(
+    connection: Connection,
+    kind: str,
+    happened: Sequence[tuple[int, int | None, dict[str, Any]]],
+) -> None:
+    """As `record`, for many resources in one statement: (resource_id, area_id, data) of each."""
+    if not happened:
+        return
+    resource_ids, area_ids, data = zip(*happened, strict=True)
+    texts = [json.dumps(facts, ensure_ascii=False, default=str) for facts in data]
+    values = {"resource_ids": list(resource_ids), "area_ids": list(area_ids), "data": texts}
+    connection.execute(_RECORD_MANY, {"kind": kind, **values})

@@ -45,8 +45,8 @@ class Settings(BaseSettings):
         ge=0,
         description="how long a client may keep an answer of `/locate`, seconds",
     )
-    position_fresh_s: float = Field(
-        default=1800.0,
+    position_fresh_s: int = Field(
+        default=1800,
         gt=0,
         description="a resource's last position counts for so long, seconds; then its home does",
     )
@@ -54,6 +54,9 @@ class Settings(BaseSettings):
         default=200.0,
         gt=0,
         description="a resource's position less accurate than this, metres, does not count",
+    )
+    track_days: int = Field(
+        default=30, ge=1, le=3650, description="how long tracks of resources are kept, days"
     )
     timezone: str = Field(
         default="Asia/Shanghai", description="time zone of the screen and of files without one"

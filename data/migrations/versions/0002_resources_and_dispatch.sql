@@ -267,6 +267,8 @@ CREATE TABLE position (
     geom geometry(POINT,4326) NOT NULL,
     xy geometry(POINT,3395) GENERATED ALWAYS AS (ST_Transform(geom, 3395)) STORED,
     accuracy_m DOUBLE PRECISION,
+    told TIMESTAMP WITH TIME ZONE,
+    told_geom geometry(POINT,4326),
     PRIMARY KEY (resource_id),
     FOREIGN KEY(resource_id) REFERENCES resource (id) ON DELETE CASCADE
 ) WITH (fillfactor = 70);
