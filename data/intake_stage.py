@@ -6,7 +6,6 @@ transaction that moves them into `report` runs beside the staging of the next on
 at the end, so a file is in `report` whole or not at all, too.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,16 +16,16 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
-from pyarrow import csv as pa_csv
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from data.binary_copy import encode
 from gis.addresses import parse as parse_addresses
 
 COLUMNS = (
     "external_id", "occurred", "channel", "kind", "premises", "description", "address", "x", "y",
     "datum", "accuracy_m", "lon", "lat", "attributes", "area_id", "version_id", "method",
-    "ambiguous", "border_m", "alternatives", "at", "triage", "settled",
+    "ambiguous", "border_m", "alternatives", "triage", "settled",
 )  # fmt: skip
 
 
@@ -60,7 +59,7 @@ CREATE UNLOGGED TABLE {name} (
     description text, address text, x double precision, y double precision, datum text,
     accuracy_m double precision, lon double precision, lat double precision, attributes jsonb,
     area_id bigint, version_id bigint, method text, ambiguous boolean, border_m double precision,
-    alternatives jsonb, at timestamptz, triage text, settled text
+    alternatives jsonb, triage text, settled text
 )
 """
 
@@ -109,14 +108,13 @@ def _drop_tables(connection: Connection, run: int) -> None:
 def stage(engine: Engine, run: int, number: int, table: pa.Table) -> None:
     """Stage a batch, whole or not at all."""
     name = f"intake_{run}_{number}"
-    buffer = io.BytesIO()
-    pa_csv.write_csv(table, buffer, pa_csv.WriteOptions(include_header=False))
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
         connection.execute(text(_STAGE.format(name=name)))
         cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-        with cursor.copy(f"COPY {name} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)") as copy:
-            copy.write(buffer.getbuffer())
+        with cursor.copy(f"COPY {name} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)") as copy:
+            for piece in encode(table.select(COLUMNS), json=("attributes", "alternatives")):
+                copy.write(piece)
 
 
 # --- into place -----------------------------------------------------------------------------------
@@ -128,8 +126,8 @@ INSERT INTO report (source, external_id, occurred, channel, kind, premises, desc
 SELECT :source, external_id, occurred, channel, kind, premises, description, address, x, y, datum,
     accuracy_m, ST_SetSRID(ST_MakePoint(lon, lat), 4326),
     coalesce(attributes, jsonb_build_object()),
-    :layer, area_id, version_id, method, ambiguous, border_m, alternatives, at,
-    CAST(:known AS timestamptz), triage
+    :layer, area_id, version_id, method, ambiguous, border_m, alternatives,
+    coalesce(occurred, CAST(:known AS timestamptz)), CAST(:known AS timestamptz), triage
 FROM {name}
 ON CONFLICT (source, external_id) DO NOTHING
 """
