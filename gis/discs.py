@@ -1,7 +1,8 @@
 """The uncertainty disc of a position: a circle in metres, drawn round a point in degrees.
 
 A degree of longitude and one of latitude have each a length of their own, so a disc is an ellipse
-in degrees. In the conformal plane (ellipsoidal Mercator) it is a circle again.
+in degrees. In the conformal plane (ellipsoidal Mercator) it is a circle again. Drawn, and measured,
+is the regular polygon of 32 sides in it.
 """
 
 import numpy as np
@@ -14,6 +15,11 @@ SEMI_MAJOR_M = 6_378_137.0
 ECCENTRICITY2 = 0.0066943799901413165
 QUADRANT = 8  # segments of a quarter of the disc
 
+_HALF = np.pi / (4 * QUADRANT)  # angle at the centre, of half a side
+_SIDES = 4 * QUADRANT
+_AREA = _SIDES / 2 * np.sin(2 * _HALF)  # of the disc of radius 1
+_ACROSS = (np.arange(_SIDES // 2) + 0.5) * 2 * _HALF
+_NORMALS = np.vstack([np.cos(_ACROSS), np.sin(_ACROSS)])  # of each pair of opposite sides
 _CIRCLE = shapely.get_coordinates(shapely.buffer(shapely.Point(0, 0), 1, quad_segs=QUADRANT))
 
 
@@ -42,3 +48,39 @@ def discs(lon: Floats, lat: Floats, accuracy_m: Floats) -> NDArray[np.object_]:
     coords[:, :, 0] = lon[:, None] + (accuracy_m / mx)[:, None] * _CIRCLE[:, 0]
     coords[:, :, 1] = lat[:, None] + (accuracy_m / my)[:, None] * _CIRCLE[:, 1]
     return np.asarray(shapely.polygons(coords), dtype=object)
+
+
+def shares_beside(a: Floats, b: Floats) -> Floats:
+    """What each segment from a to b, (n, 2), adds to the share of the unit disc on its left.
+
+    It is the area between the segment's part in the disc and the centre, and of the sectors up to
+    where it comes in less those up to where it leaves. Summed over the outline of a polygon
+    (counter-clockwise, holes clockwise) that is the share of the disc in it, but for whole discs.
+    """
+    d = b - a
+    enters, leaves = _inside(a, d)
+    part = np.zeros(len(a))
+    at = np.flatnonzero(enters < leaves)
+    a, d = a[at], d[at]
+    first, last = a + enters[at, None] * d, a + leaves[at, None] * d
+    wedge = (first[:, 0] * last[:, 1] - first[:, 1] * last[:, 0]) / (2 * _AREA)
+    part[at] = wedge + _sector(first) - _sector(last)
+    return part
+
+
+def _inside(a: Floats, d: Floats) -> tuple[Floats, Floats]:
+    """Between which parts of its length a segment from a by d is in the unit disc, as 0 to 1."""
+    speed = d @ _NORMALS
+    speed[speed == 0] = 1e-300  # along two sides: between them all the way, or nowhere
+    middle = -(a @ _NORMALS) / speed
+    half = np.cos(_HALF) / np.abs(speed)
+    enters, leaves = (middle - half).max(axis=1), (middle + half).min(axis=1)
+    return np.maximum(enters, 0), np.minimum(leaves, 1)
+
+
+def _sector(xy: Floats) -> Floats:
+    """Share of the disc between the direction east and that of each point, counter-clockwise."""
+    turned = (np.arctan2(xy[:, 1], xy[:, 0]) + 2 * np.pi) / (2 * _HALF)
+    side = np.floor(turned)
+    across = np.tan((turned - side - 0.5) * 2 * _HALF) / np.tan(_HALF)
+    return np.asarray((side + 0.5 + across / 2) / _SIDES)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import shapely
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from gis.discs import conformal, discs, metres_per_degree
+from gis.edges import EDGE_DEG, Edges, Pairs
 from gis.raster import MIXED, Raster, ranges
 
 __all__ = [
@@ -32,7 +32,6 @@ Bools = NDArray[np.bool_]
 
 MEMORY_RADIUS_M = 300.0
 STREET_SCALE_M = 100.0
-EDGE_DEG = 0.01
 FINEST_M = 0.001  # no position is known better
 LEAST_SHARE = 1e-9  # of a disc; less is rounding
 
@@ -138,15 +137,20 @@ class Coverage:
         self._flat_borders = shapely.boundary(self._flat)
         shapely.prepare(self._flat_borders)
         self._flat_tree = shapely.STRtree(self._flat)
+        self._edges = Edges(self.polygons)
         self._raster = Raster(self.polygons, self._containing, cells)
 
-    def _containing(self, lon: Floats, lat: Floats) -> Ints:
-        """The containing area by exact test: a dedicated one first, then the lowest index; -1."""
+    def _containing(self, lon: Floats, lat: Floats) -> tuple[Ints, Bools]:
+        """The area that contains each point by exact test, and whether others of its kind do too.
+
+        It is a dedicated one before others, then the lowest index; -1 for none.
+        """
         point, area = self.tree.query(shapely.points(lon, lat), predicate="intersects")
         best = np.full(len(lon), -1, np.int64)
         order = np.lexsort((-area, self.dedicated[area]))
         best[point[order]] = area[order]
-        return best
+        alike = self.dedicated[area] == self.dedicated[best[point]]
+        return best, np.bincount(point[alike], minlength=len(lon)) > 1
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -158,7 +162,7 @@ class Coverage:
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
         area = self._raster.owner(self._raster.cell(lon, lat))
         mixed = np.flatnonzero(area == MIXED)
-        area[mixed] = self._containing(lon[mixed], lat[mixed])
+        area[mixed] = self._containing(lon[mixed], lat[mixed])[0]
         return area
 
     def place(
@@ -244,55 +248,43 @@ class Coverage:
 
     def _weigh(self, lon: Floats, lat: Floats, radius: Floats, border_m: float) -> "_Candidates":
         """All (point, area) pairs whose disc and area meet, with share and distance."""
-        scale = metres_per_degree(lat)[0]
-        flat = shapely.points(conformal(np.column_stack([lon, lat])))
-        point, area = self._flat_tree.query(flat, predicate="dwithin", distance=radius / scale)
-        order = np.lexsort((area, point))
-        point, area = point[order], area[order]
-        border = np.asarray(shapely.distance(self._flat_borders[area], flat[point])) * scale[point]
-        at = shapely.points(lon, lat)
-        inside = shapely.intersects(self.polygons[area], at[point])
-        share = np.where(inside & (border >= radius[point]), 1.0, 0.0)
-        cut = share == 0
-        rest = cut & self._takes_the_rest(point, area, flat, radius / scale)
-        owners, which = np.unique(point[cut & ~rest], return_inverse=True)
-        disc = discs(lon[owners], lat[owners], radius[owners])
-        parts = shapely.intersection(disc[which], self.polygons[area[cut & ~rest]])
-        share[cut & ~rest] = shapely.area(parts) / shapely.area(disc)[which]
-        taken = np.bincount(point, np.where(rest, 0.0, share), len(lon))
-        share[rest] = 1 - taken[point[rest]]
+        near = self._edges.around(lon, lat, radius)
+        n = len(self.polygons)
+        bordering, holding = near.point * n + near.area, self._holding(lon, lat, near)
+        pair = np.sort(np.concatenate([bordering, holding]))
+        pair = pair[np.diff(pair, prepend=-1) > 0]
+        point, area = pair // n, pair % n
+        inside = np.zeros(len(pair), bool)
+        inside[np.searchsorted(pair, holding)] = True
+        turns, border, at = (
+            inside * 0.0,
+            np.full(len(pair), np.nan),
+            np.searchsorted(pair, bordering),
+        )
+        turns[at], border[at] = near.turns, near.border_m
+        far = np.flatnonzero(np.isnan(border))
+        border[far] = self._border_distance(lon[point[far]], lat[point[far]], area[far])
+        whole = np.abs(turns - np.rint(turns)) < LEAST_SHARE
+        share = np.where(whole, inside, turns - np.floor(turns))
         self._let_dedicated_win(point, area, inside, share, lon, lat, radius)
         keep = share > LEAST_SHARE
         return _Candidates(
             len(lon), point[keep], area[keep], inside[keep], share[keep], border[keep], border_m
         )
 
-    def _takes_the_rest(
-        self, point: Ints, area: Ints, flat: NDArray[np.object_], reach: Floats
-    ) -> Bools:
-        """Which pair is its point's last, where the areas cover the whole disc without overlap.
+    def _holding(self, lon: Floats, lat: Floats, near: Pairs) -> Ints:
+        """The pairs of a point and an area that holds it, as point * m + area.
 
-        Its share is what the others leave; one intersection less, of two mostly.
+        The raster knows them but on borders and where a dedicated area lies over others.
         """
-        last = np.append(point[1:] != point[:-1], True)[: len(point)]
-        if self._outline is None:
-            return np.zeros(len(point), bool)
-        several = np.bincount(point, minlength=len(flat)) > 1
-        several[point[self.dedicated[area]]] = False
-        asked = np.flatnonzero(several)
-        at_edge = shapely.dwithin(self._outline, flat[asked], reach[asked] * 1.01)
-        several[asked[at_edge]] = False
-        return np.asarray(last & several[point], bool)
-
-    @cached_property
-    def _outline(self) -> Any:
-        """Where the basic areas end, holes included; None if they overlap or do not match."""
-        basic = self._flat[~self.dedicated]
-        if not len(basic) or not shapely.coverage_is_valid(basic):
-            return None
-        outline = shapely.boundary(shapely.coverage_union_all(basic))
-        shapely.prepare(outline)
-        return outline
+        n = len(self.polygons)
+        owner = self._raster.owner(self._raster.cell(lon, lat))
+        asked = owner == MIXED
+        asked[owner >= 0] = self.dedicated[owner[owner >= 0]]
+        asked[near.point[self.dedicated[near.area]]] = True
+        rows, told = np.flatnonzero(asked), np.flatnonzero(~asked & (owner >= 0))
+        point, area = self.tree.query(shapely.points(lon[rows], lat[rows]), predicate="intersects")
+        return np.concatenate([rows[point] * n + area, told * n + owner[told]])
 
     def _let_dedicated_win(
         self,
@@ -305,16 +297,19 @@ class Coverage:
         radius: Floats,
     ) -> None:
         """Take from the basic areas' shares what a dedicated one covers (in place)."""
-        if not self.dedicated[area].any():
+        winning = self.dedicated[area]
+        if not winning.any():
             return
-        for p in np.unique(point[self.dedicated[area]]):
-            pairs = np.arange(*np.searchsorted(point, [p, p + 1]))
-            basic = pairs[~self.dedicated[area[pairs]]]
-            own = shapely.union_all(self.polygons[area[pairs[self.dedicated[area[pairs]]]]])
-            disc = discs(lon[[p]], lat[[p]], radius[[p]])[0]
-            left = shapely.difference(shapely.intersection(disc, self.polygons[area[basic]]), own)
-            share[basic] = shapely.area(left) / disc.area
-            inside[basic] &= not shapely.intersects_xy(own, lon[p], lat[p])
+        at, first = np.unique(point[winning], return_index=True)
+        own = np.array(
+            [shapely.union_all(each) for each in np.split(self.polygons[area[winning]], first[1:])]
+        )
+        basic = np.flatnonzero(~winning & np.isin(point, at))
+        of = np.searchsorted(at, point[basic])
+        disc = discs(lon[at], lat[at], radius[at])[of]
+        left = shapely.difference(shapely.intersection(disc, self.polygons[area[basic]]), own[of])
+        share[basic] = shapely.area(left) / shapely.area(disc)
+        inside[basic] &= ~shapely.intersects_xy(own, lon[at], lat[at])[of]
 
     def _snap(self, placement: Placement, lon: Floats, lat: Floats, snap_m: float) -> None:
         """Give points without any candidate to the nearest area within `snap_m` (in place).

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 MARGIN_M = 500.0
-MIXED = -2  # a border crosses the cell
+MIXED = -2  # a border crosses the cell, or areas overlap there
 
 
 class Raster:
@@ -22,8 +22,8 @@ class Raster:
     Parameters
     ----------
     polygons : (m,) polygons or multipolygons, degrees
-    containing : the area that contains each point (lon, lat), -1 for none; asked once for each
-        patch of cells that no border crosses
+    containing : the area that contains each point (lon, lat), -1 for none, and whether there are
+        others like it; asked once for each patch of cells that no border crosses
     cells : int
         Upper limit of the raster's size.
     """
@@ -31,7 +31,7 @@ class Raster:
     def __init__(
         self,
         polygons: NDArray[np.object_],
-        containing: Callable[[Floats, Floats], Ints],
+        containing: Callable[[Floats, Floats], tuple[Ints, NDArray[np.bool_]]],
         cells: int,
     ) -> None:
         bounds = shapely.total_bounds(polygons) if len(polygons) else (0, 0, 1, 1)
@@ -59,7 +59,9 @@ class Raster:
         self._masks: dict[int, NDArray[np.uint8]] = {}
         self._owner = self._owners(containing)
 
-    def _owners(self, containing: Callable[[Floats, Floats], Ints]) -> NDArray[np.integer]:
+    def _owners(
+        self, containing: Callable[[Floats, Floats], tuple[Ints, NDArray[np.bool_]]]
+    ) -> NDArray[np.integer]:
         """Each patch of cells without a border lies in one area as a whole: ask once per patch."""
         patches, count = label(self._border == 0)
         flat = patches.ravel()
@@ -67,7 +69,8 @@ class Raster:
         first[flat[::-1]] = np.arange(flat.size)[::-1]
         i, j = np.unravel_index(first[1:], self._shape)
         centre = self._origin + (np.column_stack([i, j]) + 0.5) * self._step
-        owner = np.concatenate([[MIXED], containing(centre[:, 0], centre[:, 1])])
+        area, several = containing(centre[:, 0], centre[:, 1])
+        owner = np.concatenate([[MIXED], np.where(several, MIXED, area)])
         kind = np.int16 if owner.max() < 32_000 else np.int32
         return np.asarray(owner.astype(kind)[patches])
 
@@ -82,7 +85,7 @@ class Raster:
         return flat
 
     def owner(self, cell: Ints) -> Ints:
-        """The area that each cell lies in as a whole; -1 outside all, `MIXED` on a border."""
+        """The area that each cell lies in as a whole; -1 outside all, or `MIXED`."""
         return np.asarray(self._owner.ravel()[cell], np.int64)
 
     def near_border(self, cell: Ints, reach_m: float) -> NDArray[np.bool_]:
