@@ -129,7 +129,7 @@ class Run:
             "version_id": _nullable(placed.version_id, -1),
             "method": pa.array(placed.method, pa.string()), "ambiguous": pa.array(placed.ambiguous),
             "border_m": _nullable(placed.border_m),
-            "alternatives": pa.array(placed.alternatives, pa.string()),
+            "alternatives": placed.alternatives,
             "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
         }  # fmt: skip
         if number not in opened.staged:
