@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from data.binary_copy import encode
 from gis.addresses import parse as parse_addresses
@@ -129,8 +130,9 @@ SELECT :source, external_id, occurred, channel, kind, premises, description, add
     :layer, area_id, version_id, method, ambiguous, border_m, alternatives,
     coalesce(occurred, CAST(:known AS timestamptz)), CAST(:known AS timestamptz), triage
 FROM {name}
-ON CONFLICT (source, external_id) DO NOTHING
 """
+
+_LEAVE_KNOWN = "ON CONFLICT (source, external_id) DO NOTHING"
 
 _COUNT = "SELECT count(*), count(area_id), count(*) FILTER (WHERE ambiguous) FROM {name}"
 
@@ -187,6 +189,7 @@ class Mover:
         self._pool = ThreadPoolExecutor(1)
         self._under_way: list[Future[None]] = []
         self._connection = engine.connect()
+        self._all_new = True
         self.staged = self.added = self.placed = self.ambiguous = self.confirmed = 0
 
     def __enter__(self) -> Self:
@@ -232,10 +235,27 @@ class Mover:
         self.staged += staged
         self.placed += placed
         self.ambiguous += ambiguous
-        self.added += connection.execute(text(_MOVE.format(name=name)), self._asked).rowcount
+        self.added += self._insert(_MOVE.format(name=name))
         if self._confirm:
             rows = connection.execute(text(_CONFIRM.format(name=name)), self._asked).all()
             self._remember(rows)
+
+    def _insert(self, move: str) -> int:
+        """Rows that were not there before.
+
+        Most files bring nothing but new ones, and PostgreSQL is a quarter faster if it need not
+        ask for each first; the first one that is there ends that.
+        """
+        connection = self._connection
+        if self._all_new:
+            try:
+                with connection.begin_nested():
+                    return connection.execute(text(move), self._asked).rowcount
+            except IntegrityError as error:
+                if not isinstance(error.orig, UniqueViolation):
+                    raise
+                self._all_new = False
+        return connection.execute(text(move + _LEAVE_KNOWN), self._asked).rowcount
 
     def _remember(self, rows: Sequence[Any]) -> None:
         if not rows:
