@@ -8,6 +8,7 @@ for whole turns, for it does not matter what the border does farther away.
 """
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +53,10 @@ class _Tiles:
 
     def at(self, lon: Floats, lat: Floats) -> Ints:
         """The tile of each point, -1 where no edge is within reach."""
-        ij = np.floor((np.column_stack([lon, lat]) - self.origin) / self.step).astype(np.int64)
-        within = ((ij >= 0) & (ij < self.shape)).all(axis=1)
-        return np.where(within, ij[:, 0] * self.shape[1] + ij[:, 1], -1)
+        ij = (np.column_stack([lon, lat]) - self.origin) / self.step
+        within = np.asarray(((ij >= 0) & (ij < self.shape)).all(axis=1))
+        i, j = np.where(within[:, None], ij, 0).astype(np.int64).T
+        return np.where(within, i * self.shape[1] + j, -1)
 
 
 class Edges:
@@ -67,6 +69,7 @@ class Edges:
         self._ends, self._area = ends[long], area[long]
         self._flat = conformal(self._ends.reshape(-1, 2)).reshape(-1, 4)
         self._tiles: dict[int, _Tiles] = {}
+        self._lock = Lock()
 
     def around(self, lon: Floats, lat: Floats, radius_m: Floats) -> Pairs:
         """The areas whose border comes into the disc of each of n points, or close to it."""
@@ -90,12 +93,13 @@ class Edges:
         return Pairs(point[order], area[order], turns[order], border_m[order])
 
     def _tiles_for(self, level: int) -> _Tiles:
-        if level not in self._tiles:
-            self._tiles[level] = self._sorted(REACH_M * 2**level * _BEYOND)
-        return self._tiles[level]
+        with self._lock:
+            if level not in self._tiles:
+                self._tiles[level] = self._sorted(REACH_M * 2**level * _BEYOND)
+            return self._tiles[level]
 
     def _sorted(self, reach_m: float) -> _Tiles:
-        """Sort the edges into tiles that are at least twice as wide as the reach."""
+        """Sort the edges into tiles at least as wide as the reach: more, and they are many."""
         x, y = self._ends[:, ::2], self._ends[:, 1::2]
         low = np.column_stack([x.min(axis=1), y.min(axis=1)])
         high = np.column_stack([x.max(axis=1), y.max(axis=1)])
@@ -107,19 +111,16 @@ class Edges:
         length_m = np.hypot(*((high - low) * scale).T)
         width_m, height_m = (high.max(axis=0) - low.min(axis=0)) * scale
         fewest_m = np.sqrt(width_m * height_m / _MOST_TILES)
-        step = max(2 * reach_m, float(length_m.mean()), fewest_m) / scale
+        step = max(reach_m, float(length_m.mean()), fewest_m) / scale
         origin = low.min(axis=0) - reach_m / scale
         first = np.floor((low - reach_m / scale - origin) / step).astype(np.int64)
         count = np.floor((high + reach_m / scale - origin) / step).astype(np.int64) - first + 1
         shape = (first + count).max(axis=0)
-        column = ranges(first[:, 0], count[:, 0])
-        edge = np.repeat(np.arange(len(first)), count[:, 0])
-        row = ranges(first[edge, 1], count[edge, 1])
-        tile = np.repeat(column, count[edge, 1]) * shape[1] + row
+        column, edge = ranges(first[:, 0], count[:, 0]), np.repeat(np.arange(len(low)), count[:, 0])
+        tile = np.repeat(column, count[edge, 1]) * shape[1] + ranges(first[edge, 1], count[edge, 1])
         edge = np.repeat(edge, count[edge, 1])
-        order = np.argsort(tile, kind="stable")
-        starts = np.searchsorted(tile[order], np.arange(shape.prod() + 1))
-        return _Tiles(origin, step, shape, starts, edge[order])
+        starts = np.concatenate([[0], np.cumsum(np.bincount(tile, minlength=int(shape.prod())))])
+        return _Tiles(origin, step, shape, starts, edge[np.argsort(tile, kind="stable")])
 
     def _sum_up(self, points: "_Points", point: Ints, edge: Ints) -> Pairs:
         """Pairs of points and edges (ordered by point) as pairs of points and areas."""

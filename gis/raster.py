@@ -1,6 +1,7 @@
 """A raster over a coverage: in a cell that no border crosses, a point needs no geometry at all."""
 
 from collections.abc import Callable
+from threading import Lock
 
 import numpy as np
 import shapely
@@ -57,6 +58,7 @@ class Raster:
         ij = _crossed_cells((edges - np.tile(self._origin, 2)) / np.tile(self._step, 2))
         self._border[ij[:, 0], ij[:, 1]] = 1
         self._masks: dict[int, NDArray[np.uint8]] = {}
+        self._lock = Lock()
         self._owner = self._owners(containing)
 
     def _owners(
@@ -93,9 +95,10 @@ class Raster:
         if reach_m > MARGIN_M:
             return np.ones(len(cell), bool)
         reach = int(np.ceil(reach_m / self.cell_m * 1.001))
-        if reach not in self._masks:
-            mask = maximum_filter1d(self._border, 2 * reach + 1, axis=0)
-            self._masks[reach] = maximum_filter1d(mask, 2 * reach + 1, axis=1)
+        with self._lock:  # workers that come together need the same
+            if reach not in self._masks:
+                mask = maximum_filter1d(self._border, 2 * reach + 1, axis=0)
+                self._masks[reach] = maximum_filter1d(mask, 2 * reach + 1, axis=1)
         return np.asarray(self._masks[reach].ravel()[cell] != 0)
 
 
