@@ -15,7 +15,7 @@ from data import addresses, reports
 from data.agreement import Agreement, spelt
 from data.bulk_placement import Map, Placed
 from data.intake_options import IntakeError, Options, Summary
-from data.intake_stage import COLUMNS, Opened, stage
+from data.intake_stage import Opened, stage
 from data.report_mapping import Mapping
 from data.report_rows import Parsed, Seen, parse
 from data.report_times import DateOrder
@@ -129,12 +129,11 @@ class Run:
             "version_id": _nullable(placed.version_id, -1),
             "method": pa.array(placed.method, pa.string()), "ambiguous": pa.array(placed.ambiguous),
             "border_m": _nullable(placed.border_m),
-            "alternatives": pa.array(placed.alternatives, pa.string()),
-            "at": pa.array(at.asi8).cast(_MOMENT),
+            "alternatives": placed.alternatives,
             "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
         }  # fmt: skip
         if number not in opened.staged:
-            stage(engine, opened.id, number, pa.table({name: columns[name] for name in COLUMNS}))
+            stage(engine, opened.id, number, pa.table(columns))
 
     def _positions(self, table: pa.Table) -> tuple[Any, ...]:
         """WGS 84 positions, by coordinates or else by address; why there is none."""
