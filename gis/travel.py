@@ -35,6 +35,8 @@ BLOCK = 50
 """Places a side in one question for cars: Valhalla's own default, so that memory stays bounded."""
 LONG_BLOCK = 2000
 """Places on the longer side where the shorter one has at most `EXACT`."""
+_NO_WAY = "No path could be found"
+"""How Valhalla's error begins where no leg of a matrix has a way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +234,16 @@ class Roads:
         answer = self._ask("matrix", mode, sources=_locations(start), targets=_locations(end))
         if answer is None:
             return None
+        if answer == _NO_WAY:
+            nowhere = np.full((len(start), len(end)), np.nan)
+            return nowhere, nowhere
         table = answer["sources_to_targets"]
         seconds = np.array(table["durations"], dtype=float)
         metres = np.array(table["distances"], dtype=float) * 1000.0
         return seconds, np.where(np.isnan(seconds), np.nan, metres)
 
     def _ask(self, action: str, mode: Mode, **request: Any) -> Any:
-        """Valhalla's answer, or None where it refuses the question as a whole."""
+        """Valhalla's answer, `_NO_WAY`, or None where it refuses the question as a whole."""
         options = {mode.costing: dict(mode.options)}
         question = request | {
             "costing": mode.costing,
@@ -249,8 +254,8 @@ class Roads:
         try:
             with self._actor() as actor:
                 return orjson.loads(getattr(actor, action)(orjson.dumps(question).decode()))
-        except (RuntimeError, OSError):
-            return None
+        except (RuntimeError, OSError) as error:
+            return _NO_WAY if _NO_WAY in str(error) else None
 
     @contextmanager
     def _actor(self) -> Iterator[Any]:
