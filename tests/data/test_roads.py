@@ -115,15 +115,20 @@ def test_modes_are_asked_apart_and_come_back_in_their_rows(helsinki):
         np.testing.assert_array_equal(together.by_road[names == name], alone.by_road)
 
 
-@pytest.mark.parametrize(
-    ("mode", "count"), [("foot", (7, 13)), ("foot", (13, 7)), ("car", (55, 3))]
-)
-def test_a_matrix_in_pieces_says_what_each_leg_says(helsinki, mode, count):
-    start, end = scattered(count[0], 7), scattered(count[1], 8)
-    whole = helsinki.travel.legs(start, end, mode)
-    for i, j in ((0, 0), (6, 2), (count[0] - 1, count[1] - 1)):
-        one = helsinki.travel.legs(start[[i]], end[[j]], mode)
-        assert one.seconds.item() == pytest.approx(whole.seconds[i, j], rel=0.1, nan_ok=True)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("count", [(28, 1), (1, 28), (30, 12)])
+def test_a_matrix_says_what_each_leg_says(sanshui, demonstration, mode, count):
+    homes = sanshui.addresses[["lon", "lat"]].to_numpy()
+    near = np.argsort(great_circle_m(homes, homes[0]), kind="stable")[:800]
+    start, end = (homes[near[np.linspace(k, 750 + k, n, dtype=int)]] for k, n in enumerate(count))
+    whole = demonstration.travel.legs(start, end, mode)
+    rng = np.random.default_rng(0)
+    rows, columns = (rng.integers(0, n, 28) if n > 28 else np.arange(28) % n for n in count)
+    each = [
+        demonstration.travel.legs(start[[i]], end[[j]], mode).seconds.item()
+        for i, j in zip(rows, columns, strict=True)
+    ]
+    np.testing.assert_allclose(whole.seconds[rows, columns], each, rtol=0.03, atol=3)
 
 
 def test_many_threads_get_the_answers_of_one(helsinki):
