@@ -30,13 +30,13 @@ LONGEST_M = 1_000_000.0
 """Straight distance up to which Valhalla is asked."""
 EXACT_M = 60_000.0
 """Straight distance up to which cars are routed over all roads, beyond it over main roads between
-the ends: without it, one journey in twenty across a city comes out up to 1.4 times too long."""
+the ends. By main roads alone, journeys across a city came out up to 1.4 times too long."""
 BLOCKS = {"timedistancematrix": (1000, 10), "costmatrix": (25, 25)}
 """Valhalla's two searches, with the places that one question holds on its longer and shorter side.
 
 The first goes outwards from each place of the shorter side: 600 x 13 legs on foot take 0.5 s, where
-the other takes 15 s. It counts what turns cost wrongly when it goes backwards (up to 2.4 times the
-journey in 3.5.1), which is nothing to walkers. All others have the second, which goes from both
+the other takes 15 s. From many places to few it is right for walkers, but for riders and drivers up
+to 2.4 times the route's own time (measured with 3.5.1). They have the second, which goes from both
 ends. Pieces keep its memory within what it reserves, and let other threads have their turn."""
 
 _NO_WAY = "No path could be found"
@@ -169,7 +169,7 @@ class Roads:
       target cannot be reached: NaN, by road.
 
     One instance serves a process and any number of threads. Valhalla's `Actor` is not safe to share
-    among threads, so each question borrows one; as many are opened as there are processors, and
+    among threads, so each question borrows one; as many work at once as there are processors, and
     all read the same archive, mapped into memory.
 
     Parameters
