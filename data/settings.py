@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WANGGE_", env_file=".env", extra="ignore")
 
     home: Path = Field(
-        default=ROOT / ".wangge", description="where the private database and logs live"
+        default=ROOT / ".wangge", description="where the private database, the roads and logs live"
     )
     database_url: str | None = Field(
         default=None,

@@ -16,10 +16,11 @@ from data import vector_files
 from data.engine import engine
 from data.settings import ROOT, settings
 from main import app
+from tests.extracts import HELSINKI
 
 COMMANDS = (
     "", "demo", "serve", "stop", "status", "migrate", "openapi", "settings", "import",
-    "import areas", "import reports", "import addresses", "export", "source",
+    "import areas", "import reports", "import addresses", "export", "source", "roads",
 )  # fmt: skip
 
 
@@ -125,6 +126,18 @@ def test_addresses_and_sources(wangge, tmp_path):
     assert "address=nowhere" in sentence(
         wangge("import", "addresses", "a.csv", "--map", "address=nowhere")
     )
+
+
+def test_roads_come_and_go(wangge, tmp_path):
+    here = {"WANGGE_HOME": str(tmp_path / "home")}
+    assert "straight line" in succeeds(wangge("status", **here))
+    assert "follow the roads of Helsinki" in succeeds(wangge("roads", HELSINKI, **here))
+    assert "Helsinki.osm.pbf" in succeeds(wangge("status", **here))
+    assert "already" in succeeds(wangge("roads", HELSINKI, **here))
+    assert "straight lines" in succeeds(wangge("roads", "--remove", **here))
+    assert "straight line" in succeeds(wangge("status", **here))
+    assert "name an extract" in sentence(wangge("roads", **here))
+    assert "There is no file" in sentence(wangge("roads", "none.osm.pbf", **here))
 
 
 def test_faults_of_areas_are_a_table_and_a_file(wangge, areas_file, tmp_path):
