@@ -21,8 +21,8 @@ from data.bulk_placement import Map
 from data.intake_options import IntakeError, Options, Summary
 from data.intake_rows import Run
 from data.intake_stage import Mover, Opened, forget, open_run
-from data.report_rejects import RejectsFile
 from data.settings import settings
+from data.table_rejects import RejectsFile
 from data.text_stream import check_file
 
 __all__ = ["IntakeError", "Options", "Summary", "run"]

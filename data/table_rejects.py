@@ -1,4 +1,4 @@
-"""The file of the rows that were not accepted."""
+"""The file of the rows of a file that were not accepted."""
 
 import csv
 from collections.abc import Iterator
