@@ -123,6 +123,9 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
             console.out.print("Drawing and loading Foshan, which takes about a minute.")
             with console.share("Foshan") as progress:
                 load.load(engine, progress=progress)
+        if load.is_deserted(engine):
+            with console.share("Foshan") as progress:
+                load.load_people(engine, progress=progress)
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
