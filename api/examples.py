@@ -12,12 +12,19 @@ _EXAMPLES: dict[str, Any] = json.loads(
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
 REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
+RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
+STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
+LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
 LAYERS, PAGE, AREA = _EXAMPLES["layers"], _EXAMPLES["page"], _EXAMPLES["area"]
 VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["health"]
+
+RESOURCE, RESOURCES, CATALOGUE = (
+    _EXAMPLES[name] for name in ("resource", "resources", "catalogue")
+)
 
 
 def ok(example: Any) -> dict[str, Any]:

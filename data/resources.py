@@ -107,7 +107,7 @@ def save(connection: Connection, given: NewResource) -> tuple[int, Outcome]:
 def _checked(connection: Connection, given: NewResource) -> dict[str, Any]:
     """The row that `store` takes."""
     known = Known.read(connection)
-    organisation = _found(known.organisations, given.organisation, "organisation")
+    organisation = found(known.organisations, given.organisation, "organisation")
     if not 1 <= given.capacity <= MOST_CAPACITY:
         raise ResourceError(
             f"the capacity is {given.capacity}; give a number of tasks from 1 to {MOST_CAPACITY:,}",
@@ -115,19 +115,20 @@ def _checked(connection: Connection, given: NewResource) -> dict[str, Any]:
         )
     row = {
         "external_id": given.external_id,
-        "kind": _found(known.kinds, given.kind, "kind"),
+        "kind": found(known.kinds, given.kind, "kind"),
         "name": given.name,
         "organisation_id": known.organisation_ids[organisation] if organisation else None,
-        "skills": sorted({str(_found(known.skills, each, "skills")) for each in given.skills}),
-        "mode": _found(MODE_WORDS, given.mode, "mode"),
-        "shift": _found(known.shifts, given.shift, "shift"),
+        "skills": sorted({str(found(known.skills, each, "skills")) for each in given.skills}),
+        "mode": found(MODE_WORDS, given.mode, "mode"),
+        "shift": found(known.shifts, given.shift, "shift"),
         "capacity": given.capacity,
         "attributes": dict(given.attributes),
     }
     return row | _home(connection, given)
 
 
-def _found(words: Words, spelt: str | None, where: str) -> str | None:
+def found(words: Words, spelt: str | None, where: str) -> str | None:
+    """The name of what is spelt; raises `ResourceError` with what there is if it is not known."""
     if spelt is None:
         return None
     name = words.find(spelt)
