@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 
 from data.foshan import facts, governance
@@ -33,7 +32,7 @@ def station_home(ground: Ground, town: str) -> dict[str, Any]:
 def table_of(rows: Sequence[dict[str, Any]]) -> pd.DataFrame:
     """Rows as a table; what does not move is on foot, and there at any hour unless it says so."""
     table = pd.DataFrame(list(rows), columns=list(COLUMNS))
-    return table.assign(mode=table["mode"].fillna("foot"))
+    return table.assign(mode=table["mode"].astype(object).fillna("foot"))
 
 
 # --- centres --------------------------------------------------------------------------------------
@@ -88,7 +87,12 @@ def teams(ground: Ground) -> pd.DataFrame:
 
 def committees(ground: Ground) -> pd.DataFrame:
     """People's mediation committees: of towns, of villages, and of parks, schools and firms."""
-    rows = [_village_committee(ground, i) for i in range(len(ground.villages))]
+    first = ground.basic.village.reset_index(drop=True).drop_duplicates()
+    grids = dict(zip(first, first.index, strict=True))
+    rows = [
+        _village_committee(ground, code, name, grids[code])
+        for code, name in zip(ground.villages.code, ground.villages.name, strict=True)
+    ]
     tables = (governance.SITE_SKILLS, governance.VILLAGE_SKILLS)
     every = sorted({skill for table in tables for skills in table.values() for skill in skills})
     for code, town in ground.towns.iterrows():
@@ -100,14 +104,12 @@ def committees(ground: Ground) -> pd.DataFrame:
     return _mediating("mediation_committee", rows + _firms(ground, wanted))
 
 
-def _village_committee(ground: Ground, row: int) -> dict[str, Any]:
-    village = ground.villages.iloc[row]
-    grid = int(np.flatnonzero(ground.basic.village.to_numpy() == village.code)[0])
-    rural = "村民" in village["name"] or village["name"].endswith("村委会")
+def _village_committee(ground: Ground, code: str, name: str, grid: int) -> dict[str, Any]:
+    """In a house of the village's first grid."""
+    rural = "村民" in name or name.endswith("村委会")
     return ground.in_grid(grid, 0) | {
-        "organisation": f"justice-{village.code[:6]}",
-        "external_id": f"committee-{village.code}", "name": f"{village['name']}人民调解委员会",
-        "areas": f"village:{village.code}", "level": "village",
+        "external_id": f"committee-{code}", "name": f"{name}人民调解委员会",
+        "organisation": f"justice-{code[:6]}", "areas": f"village:{code}", "level": "village",
         "skills": ";".join(governance.VILLAGE_SKILLS["rural" if rural else "urban"]),
     }  # fmt: skip
 

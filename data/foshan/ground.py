@@ -59,6 +59,8 @@ class Ground:
         self._near: dict[str, Ints] = {}
         self.grids = _grids(drawn)
         self.basic = self.grids[self.grids.kind == "basic"]
+        self.codes = self.basic.code.to_numpy(object)
+        self.middle: facts.Array = self.basic[["lon", "lat"]].to_numpy()
         self.share = len(self.basic) / facts.GRIDS
         self.villages = drawn.villages.sort_values("code", ignore_index=True)
         self.towns = _towns(drawn)
@@ -73,10 +75,9 @@ class Ground:
 
     def homes(self, grid: Ints, turn: Ints) -> facts.Array:
         """A house in each of these basic grids, another at every turn; else the grid's middle."""
-        middle: facts.Array = self.basic[["lon", "lat"]].to_numpy()[grid]
         count = self.count[grid]
         at = self.start[grid] + turn % np.maximum(count, 1)
-        some: facts.Array = middle.copy()
+        some: facts.Array = self.middle[grid]
         some[count > 0] = self.lonlat[at[count > 0]]
         return some
 
@@ -87,14 +88,14 @@ class Ground:
     def in_grid(self, grid: int, turn: int) -> dict[str, Any]:
         """A house in a basic grid, as part of a row of a roster."""
         lon, lat = self.homes(np.array([grid]), np.array([turn]))[0]
-        return {"area": f"grid:{self.basic.code.iloc[grid]}", "lon": lon, "lat": lat}
+        return {"area": f"grid:{self.codes[grid]}", "lon": lon, "lat": lat}
 
     def near_seat(self, town: str, number: int) -> dict[str, Any]:
         """One of the houses around a town's seat, for somebody who answers for the town."""
         nearest = self._nearest(town)
         at = nearest[number * 3 % len(nearest)]
         lon, lat = self.lonlat[at]
-        code = self.basic.code.iloc[self.grid_of[at]]
+        code = self.codes[self.grid_of[at]]
         return {"area": f"grid:{code}", "areas": f"town:{town}000", "lon": lon, "lat": lat}
 
     def _nearest(self, town: str) -> Ints:
