@@ -22,6 +22,9 @@ POSITIONS_REQUEST: dict[str, Any] = _EXAMPLES["positions_request"]
 DEVICE_REQUEST: dict[str, Any] = _EXAMPLES["device_request"]
 OWNTRACKS_REQUEST: dict[str, Any] = _EXAMPLES["owntracks_request"]
 OSMAND_REQUEST: dict[str, Any] = _EXAMPLES["osmand_request"]
+RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
+STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
+LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -35,6 +38,10 @@ DISPATCH, DISPATCHES = _EXAMPLES["dispatch"], _EXAMPLES["dispatches"]
 ASSIGNMENT, RECALLED = _EXAMPLES["assignment"], _EXAMPLES["recalled"]
 CLOSED = _EXAMPLES["closed"]
 VERDICTS, DEVICE, TRACK = _EXAMPLES["verdicts"], _EXAMPLES["device"], _EXAMPLES["track"]
+
+RESOURCE, RESOURCES, CATALOGUE = (
+    _EXAMPLES[name] for name in ("resource", "resources", "catalogue")
+)
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from api import (
     positions,
     problems,
     reports,
+    resources,
     rules,
     triage,
 )
@@ -30,7 +31,8 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, dispatches, rules, positions, phones, areas, health, maps,
+    locate, reports, triage, incidents, dispatches, rules, resources, positions, phones, areas,
+    health, maps,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -42,6 +44,7 @@ TAGS = [
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "positions", "description": "Where people and vehicles are, and their phones."},
+    {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

@@ -15,10 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
-from data.devices import DeviceError
+from data.errors import InputError
 from data.refusals import DispatchError
-from data.reports import TRIAGE, ReportError
-from data.rules import RuleError
+from data.reports import TRIAGE
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -92,6 +91,40 @@ KINDS: dict[str, Kind] = {
         "There is no such device",
         "GET /api/v1/resources/{resource}/devices lists those of a resource.",
     ),
+    "resource-unknown": Kind(
+        404,
+        "There is no such resource",
+        "Resources are found by the number that POST /api/v1/resources returned; "
+        "GET /api/v1/resources lists them.",
+    ),
+    "resource-invalid": Kind(
+        422,
+        "The resource names something that is not known",
+        "GET /api/v1/catalogue lists kinds, skills, shifts and organisations; GET /api/v1/areas "
+        "lists the layers with their areas.",
+    ),
+    "home-missing": Kind(
+        422,
+        "The resource has no home",
+        "Give the code of an area, or lon and lat with their datum, or an address that the "
+        "gazetteer has without doubt: without a home nobody can tell who is near.",
+    ),
+    "resource-busy": Kind(
+        409,
+        "The resource has tasks under way",
+        "Recall its tasks or let them be ended, then withdraw it.",
+    ),
+    "resource-withdrawn": Kind(
+        409,
+        "The resource was withdrawn",
+        "It is not sent any more: choose another, or give it again with its source and "
+        "external_id to bring it back.",
+    ),
+    "leave-unknown": Kind(
+        404,
+        "There is no such leave",
+        "GET /api/v1/resources/{number} lists a resource's leave, now and to come.",
+    ),
     "code-not-in-force": Kind(
         422,
         "No area in force has this code",
@@ -109,12 +142,6 @@ KINDS: dict[str, Kind] = {
         "Somebody is under way",
         "The member tasks lists the assignments that have not ended: wait for them, or give a "
         "recall_reason to call them back.",
-    ),
-    "resource-unknown": Kind(
-        404, "There is no such resource", "The member ids lists the numbers that nobody has."
-    ),
-    "resource-withdrawn": Kind(
-        409, "The resource was withdrawn", "It is not sent any more; choose another."
     ),
     "resource-is-a-place": Kind(
         409, "A facility is not sent", "People are sent to it; choose a person, team or vehicle."
@@ -206,7 +233,9 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
-    "unknown_device": "device-unknown",
+    "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
+    "no_home": "home-missing", "busy_resource": "resource-busy",
+    "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",
 }  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
@@ -250,7 +279,7 @@ class Problem(HTTPException):
         )
 
 
-def of_report(error: ReportError | DeviceError) -> Problem:
+def of_input(error: InputError) -> Problem:
     """The problem that an error of the domain is."""
     name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
     # Of a datum that nobody named, the problem's explanation says more than the domain does.
@@ -320,10 +349,8 @@ def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(ReportError, _on_report)
-    app.add_exception_handler(RuleError, _on_rule)
+    app.add_exception_handler(InputError, _on_input)
     app.add_exception_handler(DispatchError, _on_dispatch)
-    app.add_exception_handler(DeviceError, _on_report)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -363,14 +390,9 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return of_validation(error.errors()).response()
 
 
-async def _on_report(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReportError | DeviceError)
-    return of_report(error).response()
-
-
-async def _on_rule(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RuleError)
-    return Problem("rule-refused", _sentence(str(error)), field=error.field).response()
+async def _on_input(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InputError)
+    return of_input(error).response()
 
 
 async def _on_dispatch(request: Request, error: Exception) -> Response:

@@ -9,17 +9,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, RowMapping, text
 
+from data.errors import InputError
+
 # Of what is typed into a phone: no letter that looks like another.
 _LETTERS = "23456789abcdefghjkmnpqrstuvwxyz"
 _LENGTH = 24  # 118 bits
 
 
-class DeviceError(ValueError):
+class DeviceError(InputError):
     """There is no such resource, or no such device; `reason` and `field` say which."""
-
-    def __init__(self, message: str, where: str, reason: str) -> None:
-        super().__init__(message)
-        self.field, self.reason = where, reason
 
 
 _REGISTER = text("""

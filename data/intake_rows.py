@@ -21,6 +21,7 @@ from data.report_rows import Parsed, Seen, parse
 from data.report_times import DateOrder
 from data.settings import settings
 from data.table_batch import Batch
+from data.table_rejects import tally
 from data.text_stream import TableError
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -76,12 +77,12 @@ class Run:
         )
         self.date_order = parsed.date_order
         chosen = parsed.accepted & self._in_time(parsed)
-        tally = self.summary
-        tally.rows += len(parsed) + len(batch.ragged)
-        tally.left_out += int((parsed.accepted & ~chosen).sum())
-        tally.notes += [note for note in parsed.notes if note not in tally.notes]
-        tally.count(parsed.verdict.filter(pc.not_equal(parsed.verdict, "")).to_pylist())
-        tally.count(row.reason for row in batch.ragged)
+        done = self.summary
+        done.rows += len(parsed) + len(batch.ragged)
+        done.left_out += int((parsed.accepted & ~chosen).sum())
+        done.notes += [note for note in parsed.notes if note not in done.notes]
+        tally(done.reasons, parsed.verdict.filter(pc.not_equal(parsed.verdict, "")).to_pylist())
+        tally(done.reasons, (row.reason for row in batch.ragged))
         keep = pa.array(chosen)
         table = parsed.table().filter(keep)
         return Rows(parsed, table, batch.table.filter(keep), *self._positions(table))

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from data import addresses, placement
+from data.errors import InputError
 from data.placement import Place
 from data.settings import settings
 from gis import addresses as address_text
@@ -29,17 +30,12 @@ TRIAGE = {
 MOST_ACCURACY_M = 5000  # a disc of more says nothing about a grid
 
 
-class ReportError(ValueError):
+class ReportError(InputError):
     """A report that cannot be taken in as it is.
 
-    `field` names what to mend, `reason` says why in a word that programs know: a key of
-    `gis.datum.REASONS`, or unknown_datum, unsupported_datum, unknown_layer, unknown_report,
-    unknown_code.
+    `reason` is a key of `gis.datum.REASONS`, or unknown_datum, unsupported_datum, unknown_layer,
+    unknown_report, unknown_code.
     """
-
-    def __init__(self, message: str, where: str, reason: str) -> None:
-        super().__init__(message)
-        self.field, self.reason = where, reason
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pathlib import Path
 import osmium
 from osmium.osm import NOTHING, WAY
 
-from data.file_errors import FileError
+from data.errors import FileError
 from gis.travel import Roads, StraightLine, Travel, configuration
 
 Progress = Callable[[str, float], None]

@@ -131,6 +131,7 @@ class Resource(Base):
             postgresql_where=text("withdrawn IS NULL"),
         ),
         Index("resource_by_area", "home_area_id"),
+        Index("resource_by_organisation", "organisation_id"),
         Index("resource_by_skill", "skills", postgresql_using="gin"),
     )
 

@@ -261,7 +261,7 @@ def test_rejects_never_go_over_the_file_they_are_from(engine, tmp_path, source):
     done = intake.run(engine, bad, options(source))
     assert bad.read_bytes() == before and done.rejects.name != bad.name and done.rejects.exists()
     twin = write_csv(tmp_path / "a.csv", [{"id": "1", "lon": "x", "lat": "y"}])
-    with pytest.raises(IntakeError, match="its own rejects"):
+    with pytest.raises(TableError, match="its own rejects"):
         intake.run(engine, twin, options(source), rejects=twin)
     assert twin.read_bytes() == before
 

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import dijkstra
 from sqlalchemy import create_engine, text
 
 from data import roads
-from data.file_errors import FileError
+from data.errors import FileError
 from data.foshan import extract, load
 from data.foshan.city import City, generate
 from gis.travel import MODES, SNAP_M, StraightLine, Travel, great_circle_m

@@ -197,6 +197,8 @@ CREATE TABLE resource (
 
 CREATE INDEX resource_by_area ON resource (home_area_id);
 
+CREATE INDEX resource_by_organisation ON resource (organisation_id);
+
 CREATE INDEX resource_by_skill ON resource USING gin (skills);
 
 CREATE INDEX resource_nearest ON resource USING gist (kind, home_xy) WHERE withdrawn IS NULL;
