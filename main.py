@@ -112,7 +112,7 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
 @app.command()
 @guarded
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
-    """Set everything up, load the demonstration city, serve it and let reports come in."""
+    """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
     from data.foshan import load
 
@@ -151,10 +151,11 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
 
 def _serve(host: str, port: int, rate: float) -> None:
-    """Run the web server until it is stopped, with the demonstration's reports beside it."""
+    """Run the web server until it is stopped, with the demonstration's people beside it."""
     import uvicorn
 
     from data.foshan.caller import Caller
+    from data.foshan.crew import Crew
 
     at = f"http://{host}:{port}"
     config = uvicorn.Config(
@@ -162,14 +163,14 @@ def _serve(host: str, port: int, rate: float) -> None:
     )
     where = f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it."
     console.out.print(where, soft_wrap=True)
-    caller = Caller(at, rate) if rate else None
-    if caller:
-        caller.start()
+    people = [Caller(at, rate), Crew(at)] if rate else []
+    for each in people:
+        each.start()
     try:
         uvicorn.Server(config).run()
     finally:
-        if caller:
-            caller.stop()
+        for each in people:
+            each.stop()
 
 
 @app.command()

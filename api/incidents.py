@@ -199,7 +199,7 @@ def _nowhere(rule: Rule, needed: Sequence[str], way: Travel, lang: Lang) -> dict
 
 def _candidate(c: Candidate, rank: int, words: Reasons) -> dict[str, Any]:
     row, reasons, against = c.row, words.for_it(c), words.against(c)
-    person = ("id", "kind", "name", "organisation", "mode", "skills", "load", "capacity")
+    person = ("id", "kind", "form", "name", "organisation", "mode", "skills", "load", "capacity")
     return {
         "rank": rank,
         "resource": {

@@ -344,11 +344,7 @@ LEFT JOIN LATERAL (
 
 _GET = text(f"""
 SELECT {COLUMNS}, r.attributes, r.shift IS NULL OR EXISTS (
-    SELECT FROM shift s CROSS JOIN LATERAL (
-        SELECT floor(extract(epoch FROM (m.now AT TIME ZONE :timezone) - s.anchor) / 60)::bigint
-               AS minute, 1440 * s.cycle_days AS cycle
-    ) c
-    WHERE s.name = r.shift AND s.hours @> ((c.minute % c.cycle + c.cycle) % c.cycle)::integer
+    SELECT FROM shift s WHERE s.name = r.shift AND on_duty(s, m.now, :timezone)
 ) AS on_duty, (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
         'id', l.id, 'from', lower(l.during), 'until', upper(l.during), 'reason', l.reason)

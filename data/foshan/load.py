@@ -14,9 +14,10 @@ import pandas as pd
 import shapely
 from sqlalchemy import Connection, Engine, text
 
-from data import addresses, areas, catalogue, intake, reports, resource_files, roads
+from data import addresses, areas, catalogue, intake, reports, resource_files, roads, rules
 from data.foshan import extract, feed, governance, people
 from data.foshan.city import City, generate
+from data.rules import Rule
 
 Progress = Callable[[str, float], None]
 
@@ -209,13 +210,11 @@ def _places(connection: Connection) -> pd.DataFrame:
 
 def _rules(connection: Connection) -> None:
     """Who is asked for the matters that are reported; rules that there are stay as they are."""
-    statement = text(
-        "INSERT INTO dispatch_rule (kind, resource_kinds, skills, reason)"
-        " VALUES (:kind, :resource_kinds, :skills, 'demonstration city') ON CONFLICT DO NOTHING"
-    )
+    there = {row["kind"] for row in rules.all_of_them(connection)}
     for kind, (resource_kinds, skills) in governance.RULES.items():
-        asked = {"kind": kind, "resource_kinds": list(resource_kinds), "skills": list(skills)}
-        connection.execute(statement, asked)
+        if kind not in there:
+            rule = Rule(kind, resource_kinds, skills)
+            rules.put(connection, rule, actor=governance.SOURCE, reason="demonstration city")
 
 
 def load_day(engine: Engine, count: int = 3230, progress: Progress = lambda _w, _s: None) -> None:
