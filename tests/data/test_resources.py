@@ -117,6 +117,8 @@ def test_capacity_never_falls_below_the_tasks_under_way(connection):
     assign(connection, number)
     assign(connection, number)
     assert resources.save(connection, somebody(capacity=1)) == (number, Outcome.UNCHANGED)
+    fewer = somebody(capacity=1, name="other")
+    assert resources.save(connection, fewer) == (number, Outcome.CHANGED)
     assert resources.get(connection, number)["capacity"] == 2
 
 
