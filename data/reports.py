@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import addresses, placement
+from data import addresses, events, placement
 from data.placement import Place
 from data.settings import settings
 from gis import addresses as address_text
@@ -233,8 +233,18 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
         }
         number = connection.execute(_STORE, values).scalar()
     if number is not None:
+        _tell(connection, number, new)
         return int(number), True
     return _number(connection, new.source, new.external_id), False
+
+
+_AREA = text("SELECT area_id FROM report WHERE id = :id")
+
+
+def _tell(connection: Connection, number: int, new: NewReport) -> None:
+    told = {"report": number, "source": new.source, "external_id": new.external_id}
+    area_id = connection.execute(_AREA, {"id": number}).scalar()
+    events.record(connection, "report.received", {**told, "kind": new.kind}, area_id=area_id)
 
 
 def _point(connection: Connection, new: NewReport) -> tuple[Point | None, bool, str | None]:
