@@ -12,12 +12,17 @@ _EXAMPLES: dict[str, Any] = json.loads(
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
 REPORT_REQUEST: dict[str, Any] = _EXAMPLES["report_request"]
 CONFIRM_REQUEST: dict[str, Any] = _EXAMPLES["confirm_request"]
+SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
 LAYERS, PAGE, AREA = _EXAMPLES["layers"], _EXAMPLES["page"], _EXAMPLES["area"]
 VERSION, GRID, HEALTH = _EXAMPLES["version"], _EXAMPLES["grid"], _EXAMPLES["health"]
+EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
+SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
+SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
+TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from api import areas, guard, health, locate, maps, problems, reports, triage
+from api import areas, events, guard, health, locate, maps, problems, reports, subscriptions, triage
+from api.channels import ways
 from api.deps import Database
+from api.hub import Hub
 from api.schemas import ProblemDetails
 from data.engine import database_url
 
@@ -19,6 +21,8 @@ TAGS = [
     {"name": "triage", "description": "Reports that wait for a person, and why."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
+    {"name": "events", "description": "What happens, as it happens."},
+    {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -37,7 +41,10 @@ def create_app(url: str | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         named = url if url is not None else await asyncio.to_thread(database_url)
         app.state.database = Database(named, ours=url is None)
-        yield
+        app.state.hub = Hub(named, app.state.database, ours=url is None)
+        async with ways.opened() as app.state.channels:
+            yield
+        await app.state.hub.close()
         await app.state.database.close()
 
     app = Application(
@@ -51,7 +58,7 @@ def create_app(url: str | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    for room in (locate, reports, triage, areas, health, maps):
+    for room in (locate, reports, triage, areas, events, subscriptions, health, maps):
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

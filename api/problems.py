@@ -73,6 +73,30 @@ KINDS: dict[str, Kind] = {
         "A report can be confirmed for an area that is in force now; look its code up with "
         "GET /api/v1/areas/{layer}.",
     ),
+    "events-gone": Kind(
+        410,
+        "The events since then are no longer there",
+        "Look at everything anew, then go on from the number in the member newest.",
+    ),
+    "subscription-unknown": Kind(
+        404,
+        "There is no such subscription",
+        "GET /api/v1/subscriptions lists those in force.",
+    ),
+    "channel-unavailable": Kind(
+        422,
+        "The channel is not set up",
+        "E-mail needs WANGGE_SMTP_URL, Web Push WANGGE_VAPID_KEY and WANGGE_VAPID_CONTACT in the "
+        "settings of the service.",
+    ),
+    "message-unknown": Kind(
+        404, "There is no such message", "GET /api/v1/messages lists those that there are."
+    ),
+    "message-not-dead": Kind(
+        409,
+        "The message is not dead",
+        "Only a message that was given up, of a subscription in force, can be tried again.",
+    ),
     "validation": Kind(
         422,
         "The request cannot be understood",
