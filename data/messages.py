@@ -141,7 +141,7 @@ def note(connection: Connection, subscription: int, verdicts: Sequence[Verdict])
             values = {
                 "message": verdict.message,
                 "error": verdict.error[:MOST_ERROR],
-                "tries": verdict.tries or chosen.delivery_tries,
+                "tries": min(verdict.tries or chosen.delivery_tries, chosen.delivery_tries),
                 "wait_s": verdict.wait_s or 0.0,
                 "longest_s": LONGEST_WAIT_S,
                 "first_s": chosen.delivery_wait_s,

@@ -18,7 +18,7 @@ from data.settings import ROOT, settings
 from main import app
 
 COMMANDS = (
-    "", "demo", "serve", "stop", "status", "migrate", "openapi", "settings", "import",
+    "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import addresses", "export", "source",
 )  # fmt: skip
 

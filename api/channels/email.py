@@ -5,6 +5,7 @@ import smtplib
 import ssl
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -96,10 +97,12 @@ class Email:
             )
         else:
             opened = smtplib.SMTP(of.host, of.port, timeout=self._timeout_s)
-        with opened as smtp:
+        with closing(opened) as smtp:
             smtp.ehlo()
             if not of.encrypted and smtp.has_extn("starttls"):
                 smtp.starttls(context=context)
             if of.password:
                 smtp.login(of.user, of.password)
             smtp.send_message(mail)
+            with suppress(smtplib.SMTPException, OSError):  # it has the mail, whatever it says now
+                smtp.quit()

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.cookiejar import DefaultCookiePolicy
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -12,6 +13,7 @@ import httpx
 from api.channels import NotDeliveredError
 
 MOST_BYTES = 4096  # of an answer are read
+BODY_S = 1.0  # for them to arrive
 REFUSED_TRIES = 3  # for a receiver that says the message is wrong
 LONGEST_WISH_S = 3600.0
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -59,17 +61,20 @@ class Poster:
         """
         try:
             async with asyncio.timeout(self._timeout_s):
-                status, answer, wish = await self._send(_parsed(url), content, headers)
+                response = await self._send(_parsed(url), content, headers)
         except TimeoutError:
             raise NotDeliveredError(
-                f"There was no whole answer within {self._timeout_s:g} s.", down=True
+                f"There was no answer within {self._timeout_s:g} s.", down=True
             ) from None
         except (httpx.HTTPError, OSError) as error:
             said = str(error) or type(error).__name__
             raise NotDeliveredError(f"The connection failed: {said}.", down=True) from error
         except ValueError as error:
             raise NotDeliveredError(str(error), tries=1) from error
-        _judge(status, answer, wish)
+        try:
+            _judge(response, await _beginning(response))
+        finally:
+            await response.aclose()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -77,7 +82,7 @@ class Poster:
 
     async def _send(
         self, url: httpx.URL, content: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, str, str | None]:
+    ) -> httpx.Response:
         port = url.port or (443 if url.scheme == "https" else 80)
         addresses = await self._addresses(url.host, port)
         for address in addresses[:-1]:
@@ -89,7 +94,7 @@ class Poster:
 
     async def _send_to(
         self, address: Address, url: httpx.URL, content: bytes, headers: Mapping[str, str]
-    ) -> tuple[int, str, str | None]:
+    ) -> httpx.Response:
         request = self._client.build_request(
             "POST",
             url.copy_with(host=str(address)),
@@ -97,17 +102,7 @@ class Poster:
             headers={**headers, "Host": url.netloc.decode("ascii")},
             extensions={"sni_hostname": url.host},
         )
-        response = await self._client.send(request, stream=True)
-        try:
-            answer = b""
-            async for part in response.aiter_raw():
-                answer += part[: MOST_BYTES - len(answer)]
-                if len(answer) >= MOST_BYTES:
-                    break
-        finally:
-            await response.aclose()
-        text = answer.decode("utf-8", "replace")
-        return response.status_code, text, response.headers.get("retry-after")
+        return await self._client.send(request, stream=True)
 
     async def _addresses(self, host: str, port: int) -> list[Address]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=1)  # SOCK_STREAM
@@ -137,6 +132,18 @@ class Poster:
         return f"{address} is no address where a webhook may lead; give one of your network."
 
 
+async def _beginning(response: httpx.Response) -> str:
+    """What an answer says. Its status counts; a body without end, or in drops, is cut off."""
+    answer = b""
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout(BODY_S):
+            async for part in response.aiter_raw():
+                answer += part[: MOST_BYTES - len(answer)]
+                if len(answer) >= MOST_BYTES:
+                    break
+    return answer.decode("utf-8", "replace")
+
+
 def _parsed(url: str) -> httpx.URL:
     try:
         parsed = httpx.URL(url)
@@ -149,20 +156,22 @@ def _parsed(url: str) -> httpx.URL:
     return parsed
 
 
-def _judge(status: int, answer: str, wish: str | None) -> None:
+def _judge(response: httpx.Response, answer: str) -> None:
     """Raise unless the status is one of success."""
+    status = response.status_code
     if 200 <= status < 300:
         return
     said = f"The answer was {status}{': ' + answer.strip()[:200] if answer.strip() else ''}."
     if status == HTTPStatus.GONE:
         raise NotDeliveredError(said, tries=1, ended=True, status=status)
     if status >= 500 or status in _LATER:
-        raise NotDeliveredError(said, down=True, wait_s=_seconds(wish), status=status)
+        raise NotDeliveredError(said, down=True, wait_s=_wish(response), status=status)
     if 300 <= status < 400:
         said = f"{said[:-1]}, to another address; redirects are not followed."
     raise NotDeliveredError(said, tries=REFUSED_TRIES, status=status)
 
 
-def _seconds(wish: str | None) -> float | None:
+def _wish(response: httpx.Response) -> float | None:
     """What Retry-After asks for, within reason; one that names a date is passed over."""
+    wish = response.headers.get("retry-after")
     return min(float(wish), LONGEST_WISH_S) if wish and wish.isdigit() else None

@@ -16,6 +16,8 @@ from api.serving import Server
 from data import events
 
 PATIENCE_S = 30.0  # after which a test fails instead of hanging
+# Shared, for a client of one's own reads all certificates of the system each time.
+web = httpx.Client(verify=False, timeout=PATIENCE_S)
 
 
 def free_port() -> int:
@@ -40,13 +42,12 @@ def serving(url: str) -> Iterator[str]:
 
 
 def until_answered(base: str) -> None:
-    with httpx.Client(base_url=base) as client:
-        for _ in range(int(PATIENCE_S / 0.05)):
-            try:
-                client.get("/api/v1/health")
-                return
-            except httpx.ConnectError:
-                threading.Event().wait(0.05)
+    for _ in range(int(PATIENCE_S / 0.05)):
+        try:
+            web.get(f"{base}/api/v1/health")
+            return
+        except httpx.ConnectError:
+            threading.Event().wait(0.05)
     raise AssertionError("the service did not come up")
 
 

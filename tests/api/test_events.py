@@ -20,7 +20,7 @@ from api import hub
 from data import events, migrate, server
 from data.sequencer import sequence
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
-from tests.api.live import PATIENCE_S, Sent, Stream, happen, listening, serving, sql
+from tests.api.live import PATIENCE_S, Sent, Stream, happen, listening, serving, sql, web
 from tests.conftest import THROW_AWAY
 
 
@@ -53,11 +53,11 @@ def test_a_report_is_told_with_its_grid(base: str) -> None:
     with listening(base, {"kinds": "report.received"}) as stream:
         stream.take(1)
         where = {"lon": WEST + 0.5 * STEP, "lat": SOUTH + 1.5 * STEP, "datum": "wgs84"}
-        report = httpx.post(f"{base}/api/v1/reports", json={"source": "live", **where}).json()
+        report = web.post(f"{base}/api/v1/reports", json={"source": "live", **where}).json()
         [told] = stream.take(1)
-        httpx.post(f"{base}/api/v1/reports", json={"source": "live", **where}).raise_for_status()
+        web.post(f"{base}/api/v1/reports", json={"source": "live", **where}).raise_for_status()
         same = {"source": "live", "external_id": report["external_id"], **where}
-        assert httpx.post(f"{base}/api/v1/reports", json=same).json()["repeated"]
+        assert web.post(f"{base}/api/v1/reports", json=same).json()["repeated"]
         assert stream.take(1)[0].data["data"]["report"] == report["id"] + 1
     assert told.data["data"]["report"] == report["id"]
     assert told.data["area"] == {"layer": "grid", "code": GRIDS[2]}
@@ -123,7 +123,7 @@ def test_filters(base: str, town: str) -> None:
     for query, expected in asked:
         with listening(base, {**query, "after": start}) as stream:
             assert numbers(stream.take(len(expected))) == expected, query
-        page = httpx.get(
+        page = web.get(
             f"{base}/api/v1/events",
             params={**query, "after": start},
             headers={"Accept": "application/json"},
@@ -133,7 +133,7 @@ def test_filters(base: str, town: str) -> None:
 
 def test_pages_for_those_who_ask(base: str, town: str) -> None:
     def ask(**query: Any) -> httpx.Response:
-        return httpx.get(
+        return web.get(
             f"{base}/api/v1/events", params=query, headers={"Accept": "application/json"}
         )
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_asked_is_a_problem(base: str) -> None:
         ({}, {"Last-Event-ID": "nonsense"}, "Last-Event-ID"),
         ({"colour": "red"}, {}, "colour"),
     ):
-        answer = httpx.get(f"{base}/api/v1/events", params=query, headers=headers)
+        answer = web.get(f"{base}/api/v1/events", params=query, headers=headers)
         assert answer.status_code in (404, 422), answer.text
         assert answer.json()["field"] == field
 
@@ -201,7 +201,7 @@ def test_one_whose_events_were_cleaned_away_is_told_to_reload(fresh_database_url
             newest = stream.take(1)[0].id
         with listening(base, last=2) as stream:
             assert_reload(stream, newest)
-        answer = httpx.get(f"{base}/api/v1/events?after=2", headers={"Accept": "application/json"})
+        answer = web.get(f"{base}/api/v1/events?after=2", headers={"Accept": "application/json"})
     assert answer.status_code == 410
     assert (answer.json()["type"], answer.json()["newest"]) == ("/problems/events-gone", newest)
 
@@ -261,7 +261,7 @@ def test_a_burst_larger_than_the_queue_is_read_whole(
 
 def test_an_idle_stream_beats(base: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "HEARTBEAT_S", 0.05)
-    with httpx.stream("GET", f"{base}/api/v1/events", timeout=PATIENCE_S) as response:
+    with web.stream("GET", f"{base}/api/v1/events") as response:
         lines = response.iter_lines()
         assert ": ping" in [next(lines) for _ in range(6)]
 
@@ -306,7 +306,7 @@ def test_a_restarted_database_is_resumed(short_tmp: Path) -> None:
             server.ensure(home, tuning=THROW_AWAY)
             happen(url, 2)
             assert numbers(stream.take(1)) == [2]
-            answer = httpx.post(f"{base}/api/v1/reports", json={"source": "after"})
+            answer = web.post(f"{base}/api/v1/reports", json={"source": "after"})
             assert answer.status_code == 201
             assert stream.take(1)[0].event == "report.received"
     finally:
@@ -316,7 +316,7 @@ def test_a_restarted_database_is_resumed(short_tmp: Path) -> None:
 def test_a_database_that_is_away_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub, "READY_S", 0.1)
     with serving("postgresql+psycopg://nobody@127.0.0.1:1/none") as base:
-        answer = httpx.get(f"{base}/api/v1/events")
+        answer = web.get(f"{base}/api/v1/events")
     assert answer.status_code == 503
     assert answer.json()["type"] == "/problems/database-unavailable"
 
