@@ -103,6 +103,8 @@ def due(connection: Connection, subscription: int) -> list[Message]:
     ]
 
 
+# Whoever changes a subscription and its messages takes the subscription first, as ending one does.
+_HOLD = text("SELECT FROM subscription WHERE id = :subscription FOR NO KEY UPDATE")
 _DELIVERED = text("""
 UPDATE message SET attempts = attempts + 1, tried = now(), delivered = now(), error = NULL,
                    dead = NULL
@@ -134,6 +136,7 @@ def note(connection: Connection, subscription: int, verdicts: Sequence[Verdict])
     up nobody's time; one that answers is not, whatever it says of a single message.
     """
     chosen = settings()
+    connection.execute(_HOLD, {"subscription": subscription})
     for verdict in verdicts:
         if verdict.error is None:
             connection.execute(_DELIVERED, {"message": verdict.message})
@@ -205,18 +208,17 @@ def get(connection: Connection, message: UUID) -> RowMapping | None:
     return connection.execute(query, {"id": message}).mappings().first()
 
 
-_RETRY = text("""
-UPDATE message m SET dead = NULL, due = now()
-FROM subscription s
-WHERE m.id = :id AND m.dead IS NOT NULL AND s.id = m.subscription_id AND s.withdrawn IS NULL
-RETURNING m.subscription_id
+_DEAD = text("""
+SELECT s.id FROM subscription s JOIN message m ON m.subscription_id = s.id
+WHERE m.id = :id AND m.dead IS NOT NULL AND s.withdrawn IS NULL FOR NO KEY UPDATE OF s
 """)
+_RETRY = text("UPDATE message SET dead = NULL, due = now() WHERE id = :id AND dead IS NOT NULL")
 
 
 def retry(connection: Connection, message: UUID) -> bool:
     """Try a dead message once more at once; False if it is not dead or its subscription ended."""
-    subscription = connection.execute(_RETRY, {"id": message}).scalar()
-    if subscription is None:
+    subscription = connection.execute(_DEAD, {"id": message}).scalar()
+    if subscription is None or not connection.execute(_RETRY, {"id": message}).rowcount:
         return False
     connection.execute(_RESTED, {"subscription": subscription})
     jobs.start_lanes(connection)

@@ -8,7 +8,6 @@ from api.channels import Channel
 from api.channels.email import Email, Server
 from api.channels.post import Poster
 from api.channels.webhook import Webhook
-from api.channels.webpush import WebPush, key_of
 from data.settings import Settings, settings
 
 
@@ -24,6 +23,8 @@ def allowed(chosen: Settings, poster: Poster) -> dict[str, Channel]:
     if chosen.vapid_key:
         if not chosen.vapid_contact:
             raise ValueError("WANGGE_VAPID_KEY is set: set WANGGE_VAPID_CONTACT too.")
+        from api.channels.webpush import WebPush, key_of  # which brings much along
+
         found["webpush"] = WebPush(poster, key_of(chosen.vapid_key), chosen.vapid_contact, _now)
     return found
 
@@ -46,5 +47,4 @@ async def opened() -> AsyncIterator[dict[str, Channel]]:
 
 def public_key(channels: Mapping[str, Channel]) -> str | None:
     """Of Web Push, for browsers; None where it is not set up."""
-    channel = channels.get("webpush")
-    return channel.public_key if isinstance(channel, WebPush) else None
+    return getattr(channels.get("webpush"), "public_key", None)
