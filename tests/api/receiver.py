@@ -30,8 +30,7 @@ class Receiver:
         class Handler(_Handler):
             receiver = self
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -67,6 +66,13 @@ def is_signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
             each.partition(",") for each in headers["webhook-signature"].split(" ")
         )
     )
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients who were killed are what this is about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

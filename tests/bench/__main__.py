@@ -4,9 +4,12 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, over_http, single
+from tests.bench import arrays, bulk, events, over_http, single
 
-BENCHES = {"arrays": arrays.run, "single": single.run, "http": over_http.run, "bulk": bulk.run}
+BENCHES = {
+    "arrays": arrays.run, "single": single.run, "http": over_http.run, "events": events.run,
+    "bulk": bulk.run,
+}  # fmt: skip
 
 
 def main(

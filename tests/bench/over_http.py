@@ -30,12 +30,12 @@ def run(_rows: int) -> None:
     """Print requests per second and latencies of both, and their ratio."""
     url, engine = city()
     at = points(engine, 20_000).to_numpy()
-    port = _free_port()
+    port = free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
     service = subprocess.Popen([*app, "--port", str(port), "--log-level", "error"], env=env)
     try:
-        _wait_for(port)
+        wait_for(port)
         lines = []
         for clients in CLIENTS:
             bare = asyncio.run(_load(clients, at, lambda: _sql(url)))
@@ -103,13 +103,13 @@ async def _http(port: int) -> Ask:
     return ask
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with socket.socket() as probe:
