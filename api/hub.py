@@ -18,18 +18,21 @@ HEARTBEAT_S = 15.0
 READY_S = 5.0
 
 
+Told = tuple[Event, bytes]  # an event and what it is on the wire, written once for all
+
+
 class Listener:
     """A queue of what happens, until it overflows: then it only says that it ended."""
 
     def __init__(self, size: int) -> None:
-        self._queue: asyncio.Queue[Event | None] = asyncio.Queue(size)
+        self._queue: asyncio.Queue[Told | None] = asyncio.Queue(size)
 
-    def put(self, event: Event) -> bool:
+    def put(self, told: Told) -> bool:
         """Add an event; False if there is no room, and the end was put instead."""
         if self._queue.full():
             self.end()
             return False
-        self._queue.put_nowait(event)
+        self._queue.put_nowait(told)
         return True
 
     def end(self) -> None:
@@ -38,9 +41,12 @@ class Listener:
             self._queue.get_nowait()
         self._queue.put_nowait(None)
 
-    async def next(self) -> Event | None:
-        """The next event; None: there will be no more."""
-        return await self._queue.get()
+    async def next(self) -> Told | None:
+        """The next event; None: there will be no more. TimeoutError when nothing happens."""
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        async with asyncio.timeout(HEARTBEAT_S):
+            return await self._queue.get()
 
 
 class Hub:
@@ -56,9 +62,9 @@ class Hub:
 
     def _hear(self, new: Sequence[Event]) -> None:
         """In the sequencer's thread."""
-        self._loop.call_soon_threadsafe(self._spread, new)
+        self._loop.call_soon_threadsafe(self._spread, [(each, of_event(each)) for each in new])
 
-    def _spread(self, new: Sequence[Event]) -> None:
+    def _spread(self, new: Sequence[Told]) -> None:
         for listener in list(self._listeners):
             if not all(map(listener.put, new)):
                 self._listeners.discard(listener)
@@ -112,13 +118,13 @@ class Hub:
                     after = event.seq
                     if chosen.takes(event):
                         yield of_event(event)
-                async for event in self._heard(listener):
-                    if event is None:
+                async for told in self._heard(listener):
+                    if told is None:
                         yield KEEPALIVE_COMMENT
-                    elif event.seq > after:
-                        after = event.seq
-                        if chosen.takes(event):
-                            yield of_event(event)
+                    elif told[0].seq > after:
+                        after = told[0].seq
+                        if chosen.takes(told[0]):
+                            yield told[1]
             finally:
                 self._listeners.discard(listener)
 
@@ -136,18 +142,17 @@ class Hub:
                 yield event
             after = page[-1].seq
 
-    async def _heard(self, listener: Listener) -> AsyncIterator[Event | None]:
+    async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
         """What happens now, until the queue overflows or the service stops; None: a heartbeat."""
         while not self._closed:
             try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    event = await listener.next()
+                told = await listener.next()
             except TimeoutError:
                 yield None
                 continue
-            if event is None:
+            if told is None:
                 return
-            yield event
+            yield told
 
 
 def of_event(event: Event) -> bytes:

@@ -80,7 +80,9 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        if len(body := self.rfile.read(length)) < length:
+            return  # the sender was killed
         path = self.path.strip("/")
         self.receiver.note(path, {k.lower(): v for k, v in self.headers.items()}, body)
         behaviour = "fine" if path in self.receiver.mended else path.split("/")[0]
