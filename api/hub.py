@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
+import anyio
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from api.answers import dumps
-from api.deps import Database
+from api.deps import Asked, Database, P, T
 from api.problems import Problem
 from data import events
 from data.events import Bounds, Event, Filter
@@ -60,6 +61,10 @@ class Hub:
         self._sequencer = Sequencer(url, self._hear, ours=ours)
         self._sequencer.start()
 
+    def wake(self) -> None:
+        """Say that something was committed in this process; from any thread."""
+        self._sequencer.wake()
+
     def _hear(self, new: Sequence[Event]) -> None:
         """In the sequencer's thread."""
         self._loop.call_soon_threadsafe(self._spread, [(each, of_event(each)) for each in new])
@@ -112,7 +117,7 @@ class Hub:
             try:
                 async for event in self._missed(after):
                     if event is None:
-                        newest = (await self._database.read(events.bounds)).newest
+                        newest = (await self._read(events.bounds)).newest
                         yield wire("reload", {"seq": newest}, newest)
                         return
                     after = event.seq
@@ -131,16 +136,21 @@ class Hub:
     async def _missed(self, after: int) -> AsyncIterator[Event | None]:
         """What is in the database; None: it is not all there, or too much."""
         while True:
-            bounds = await self._database.read(events.bounds)
+            bounds = await self._read(events.bounds)
             if not bounds.can_resume(after) or bounds.newest - after > MOST_BEHIND:
                 yield None
                 return
-            page = await self._database.read(events.after, after)
+            page = await self._read(events.after, after)
             if not page:
                 return
             for event in page:
                 yield event
             after = page[-1].seq
+
+    async def _read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the database to the end: a client who goes must not take a connection along."""
+        with anyio.CancelScope(shield=True):
+            return await self._database.read(asked, *args, **kwargs)
 
     async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
         """What happens now, until the queue overflows or the service stops; None: a heartbeat."""

@@ -42,6 +42,7 @@ def create_app(url: str | None = None) -> FastAPI:
         named = url if url is not None else await asyncio.to_thread(database_url)
         app.state.database = Database(named, ours=url is None)
         app.state.hub = Hub(named, app.state.database, ours=url is None)
+        app.state.database.committed = app.state.hub.wake
         async with ways.opened() as app.state.channels:
             yield
         await app.state.hub.close()

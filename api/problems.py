@@ -10,12 +10,13 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
 from data.reports import TRIAGE, ReportError
+from data.server_programs import ServerError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -216,7 +217,8 @@ def of_database(error: Exception) -> Problem | None:
             return Problem("not-ready", headers={"Retry-After": "30"})
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
-    return _unavailable() if isinstance(error, PoolTimeout | OSError) else None
+    away = PoolTimeout | PendingRollbackError | ServerError | OSError
+    return _unavailable() if isinstance(error, away) else None
 
 
 def _unavailable() -> Problem:

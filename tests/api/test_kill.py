@@ -93,12 +93,13 @@ class Service:
             "WANGGE_WEBHOOK_LOOPBACK": "true",
             "WANGGE_DELIVERY_WAIT_S": "0.2",
         }
+        self._log = (home.parent / "service.log").open("ab")
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, str(ROOT / "main.py"), "serve", "--port", str(self._port)]
         self._process = subprocess.Popen(
-            command, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, env=self._environment, stdout=subprocess.DEVNULL, stderr=self._log
         )
 
     def kill(self) -> None:
@@ -143,7 +144,8 @@ def test_nothing_acknowledged_is_lost_and_everything_is_told(home: Path) -> None
                 service.start()
         load.await_more(10)
         load.stop()
-        assert load.refused == []  # nothing but 503 while something is down
+        said = (home.parent / "service.log").read_text(encoding="utf-8", errors="replace")
+        assert load.refused == [], said  # nothing but 503 while something is down
         assert_stored_once(home, load.acknowledged)
         assert_told(receiver, set(load.acknowledged) - before)
         assert service.stop() in (0, -signal.SIGTERM)

@@ -393,14 +393,6 @@ CREATE SEQUENCE event_seq OWNED BY event.seq;
 -- Its value is the number up to which events may have been cleaned away.
 CREATE SEQUENCE event_gone MINVALUE 0 OWNED BY event.seq;
 
-CREATE FUNCTION tell_event() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('event', '');
-    RETURN NULL;
-END $$;
-
-CREATE TRIGGER tell AFTER INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION tell_event();
-
 INSERT INTO resource_kind (name, title, title_en, form) VALUES
     ('grid_lead', '网格长', 'Grid lead', 'person'),
     ('grid_helper', '网格员', 'Grid helper', 'person'),
