@@ -150,7 +150,8 @@ class Hub:
     async def _read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the database to the end: a client who goes must not take a connection along."""
         with anyio.CancelScope(shield=True):
-            return await self._database.read(asked, *args, **kwargs)
+            answer = await self._database.read(asked, *args, **kwargs)
+        return answer
 
     async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
         """What happens now, until the queue overflows or the service stops; None: a heartbeat."""
