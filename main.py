@@ -151,26 +151,43 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
 
 def _serve(host: str, port: int, rate: float) -> None:
-    """Run the web server until it is stopped, with the demonstration's people beside it."""
-    import uvicorn
-
+    """Run the web server and a worker until stopped, with the demonstration's people."""
+    from api.channels import ways
+    from api.main import create_app
+    from api.serving import Server
+    from api.worker import Beside
+    from data.engine import database_url
     from data.foshan.caller import Caller
     from data.foshan.crew import Crew
 
     at = f"http://{host}:{port}"
-    config = uvicorn.Config(
-        "api.main:create_app", factory=True, host=host, port=port, log_level="warning"
-    )
+    ways.check(settings())
+    server = Server(create_app(), host, port)
+    worker = Beside(database_url(), ours=True)
     where = f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it."
     console.out.print(where, soft_wrap=True)
     people = [Caller(at, rate), Crew(at)] if rate else []
-    for each in people:
+    for each in (worker, *people):
         each.start()
     try:
-        uvicorn.Server(config).run()
+        server.run()
     finally:
-        for each in people:
+        for each in (*people, worker):
             each.stop()
+
+
+@app.command()
+@guarded
+def worker() -> None:
+    """Deliver messages and keep the house; `serve` does too. Several may run."""
+    from api.channels import ways
+    from api.worker import run_alone
+    from data.engine import database_url
+
+    ways.check(settings())
+    ready().dispose()
+    console.out.print("The worker runs; Ctrl-C stops it.")
+    run_alone(database_url(), ours=True)
 
 
 @app.command()

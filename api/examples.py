@@ -25,6 +25,7 @@ OSMAND_REQUEST: dict[str, Any] = _EXAMPLES["osmand_request"]
 RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
 STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
 LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
+SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -42,6 +43,10 @@ VERDICTS, DEVICE, TRACK = _EXAMPLES["verdicts"], _EXAMPLES["device"], _EXAMPLES[
 RESOURCE, RESOURCES, CATALOGUE = (
     _EXAMPLES[name] for name in ("resource", "resources", "catalogue")
 )
+EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
+SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
+SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
+TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
 
 
 def ok(example: Any) -> dict[str, Any]:

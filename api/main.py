@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from api import (
     areas,
     dispatches,
+    events,
     guard,
     health,
     incidents,
@@ -23,16 +24,19 @@ from api import (
     reports,
     resources,
     rules,
+    subscriptions,
     triage,
 )
+from api.channels import ways
 from api.deps import Database
+from api.hub import Hub
 from api.schemas import ProblemDetails
 from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
     locate, reports, triage, incidents, dispatches, rules, resources, positions, phones, areas,
-    health, maps,
+    events, subscriptions, health, maps,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -45,6 +49,8 @@ TAGS = [
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "positions", "description": "Where people and vehicles are, and their phones."},
     {"name": "resources", "description": "Who and what can help, and whether they can now."},
+    {"name": "events", "description": "What happens, as it happens."},
+    {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -67,7 +73,11 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         named = url if url is not None else await asyncio.to_thread(database_url)
         app.state.database = Database(named, ours=url is None)
         app.state.roads = settings().home if url is None else roads
-        yield
+        app.state.hub = Hub(named, app.state.database, ours=url is None)
+        app.state.database.committed = app.state.hub.wake
+        async with ways.opened() as app.state.channels:
+            yield
+        await app.state.hub.close()
         await app.state.database.close()
 
     app = Application(

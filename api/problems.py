@@ -10,7 +10,7 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -18,6 +18,7 @@ from api.answers import dumps
 from data.errors import InputError
 from data.refusals import DispatchError
 from data.reports import TRIAGE
+from data.server_programs import ServerError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -185,6 +186,30 @@ KINDS: dict[str, Kind] = {
         "It came before with another body or for another address; every new request needs a new "
         "key, and only the same one is sent again with the same.",
     ),
+    "events-gone": Kind(
+        410,
+        "The events since then are no longer there",
+        "Look at everything anew, then go on from the number in the member newest.",
+    ),
+    "subscription-unknown": Kind(
+        404,
+        "There is no such subscription",
+        "GET /api/v1/subscriptions lists those in force.",
+    ),
+    "channel-unavailable": Kind(
+        422,
+        "The channel is not set up",
+        "E-mail needs WANGGE_SMTP_URL, Web Push WANGGE_VAPID_KEY and WANGGE_VAPID_CONTACT in the "
+        "settings of the service.",
+    ),
+    "message-unknown": Kind(
+        404, "There is no such message", "GET /api/v1/messages lists those that there are."
+    ),
+    "message-not-dead": Kind(
+        409,
+        "The message is not dead",
+        "Only a message that was given up, of a subscription in force, can be tried again.",
+    ),
     "validation": Kind(
         422,
         "The request cannot be understood",
@@ -325,7 +350,8 @@ def of_database(error: Exception) -> Problem | None:
             return Problem("not-ready", headers={"Retry-After": "30"})
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
-    return _unavailable() if isinstance(error, PoolTimeout | OSError) else None
+    away = PoolTimeout | PendingRollbackError | ServerError | OSError
+    return _unavailable() if isinstance(error, away) else None
 
 
 def _unavailable() -> Problem:

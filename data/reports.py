@@ -140,14 +140,15 @@ def set_source(connection: Connection, name: str, **facts: Any) -> None:
 
 # What follows a report's row, in its statement: the incident that it opens, and word of it.
 _OPEN = """
-RETURNING id, received, source, kind, geom, area_id, method, triage
+RETURNING id, received, source, external_id, kind, geom, area_id, method, triage
 ), opened AS (
     INSERT INTO incident (id, opened, kind, urgency, geom, area_id)
     SELECT id, received, kind, :urgency, geom, area_id FROM stored
 ), told AS (
     INSERT INTO event (kind, incident_id, area_id, data)
     SELECT 'report.received', s.id, s.area_id, jsonb_build_object(
-        'source', s.source, 'kind', s.kind, 'urgency', CAST(:urgency AS integer),
+        'report', s.id, 'source', s.source, 'external_id', s.external_id, 'kind', s.kind,
+        'urgency', CAST(:urgency AS integer),
         'lon', ST_X(s.geom), 'lat', ST_Y(s.geom), 'code', a.code, 'method', s.method,
         'triage', s.triage)
     FROM stored s LEFT JOIN area a ON a.id = s.area_id
@@ -254,6 +255,9 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
     if number is not None:
         return int(number), True
     return _number(connection, new.source, new.external_id), False
+
+
+_AREA = text("SELECT area_id FROM report WHERE id = :id")
 
 
 def _point(connection: Connection, new: NewReport) -> tuple[Point | None, bool, str | None]:

@@ -61,6 +61,33 @@ class Settings(BaseSettings):
     timezone: str = Field(
         default="Asia/Shanghai", description="time zone of the screen and of files without one"
     )
+    event_days: float = Field(
+        default=7.0, gt=0, description="how long events and delivered messages are kept, days"
+    )
+    delivery_tries: int = Field(
+        default=20, ge=1, le=100, description="after so many tries a message is dead"
+    )
+    delivery_wait_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="between the first two tries, seconds; doubled up to an hour",
+    )
+    delivery_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="a receiver has to answer within this, seconds"
+    )
+    webhook_loopback: bool = Field(
+        default=False, description="webhooks may lead to this machine itself"
+    )
+    smtp_url: str | None = Field(
+        default=None, description="`smtp://USER:PASSWORD@HOST:587?from=ADDRESS`, or `smtps://`"
+    )
+    vapid_key: str | None = Field(
+        default=None, description="private key for Web Push: a PEM file, or its 32 bytes in base64"
+    )
+    vapid_contact: str | None = Field(
+        default=None, description="`mailto:` or `https:` for the push services' operators"
+    )
 
 
 @cache

@@ -19,7 +19,7 @@ from main import app
 from tests.extracts import HELSINKI
 
 COMMANDS = (
-    "", "demo", "serve", "stop", "status", "migrate", "openapi", "settings", "import",
+    "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import addresses", "import resources", "import catalogue",
     "export", "source", "roads",
 )  # fmt: skip

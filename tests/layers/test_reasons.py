@@ -6,7 +6,8 @@ from data.candidates import Candidate, Found, Shortfall
 from layers.reasons import WORDS, Reasons
 
 ROW = {
-    "name": "第003网格 网格长", "at_home": False, "home_code": "G1", "answers_for": None, "mode": "foot", "load": 0,
+    "name": "第003网格 网格长", "at_home": False, "home_code": "G1", "answers_for": None,
+    "mode": "foot", "load": 0,
     "by_position": True, "age_s": 125.0, "accuracy_m": 10.0, "status": "available",
     "on_duty": True, "on_leave": False,
 }  # fmt: skip

@@ -65,5 +65,5 @@ def downgrade() -> None:
     op.execute("DROP FUNCTION on_duty")
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")
-    op.execute("DROP FUNCTION keep_load, keep_step, tell_event")
+    op.execute("DROP FUNCTION keep_load, keep_step")
     op.get_bind().exec_driver_sql(DROP_JOBS)

@@ -38,6 +38,7 @@ CREATE TABLE event (
     incident_id BIGINT,
     resource_id BIGINT,
     area_id BIGINT,
+    areas BIGINT[] DEFAULT '{}' NOT NULL,
     data JSONB DEFAULT '{}' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (seq)
@@ -297,6 +298,8 @@ CREATE TABLE subscription (
     resource_id BIGINT,
     attributes JSONB DEFAULT '{}' NOT NULL,
     created TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    resting TIMESTAMP WITH TIME ZONE,
     withdrawn TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (id),
     CONSTRAINT channel_known CHECK (channel IN ('webhook', 'email', 'webpush')),
@@ -341,6 +344,7 @@ CREATE TABLE message (
     subscription_id BIGINT NOT NULL,
     created TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
+    due TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     tried TIMESTAMP WITH TIME ZONE,
     error TEXT,
     delivered TIMESTAMP WITH TIME ZONE,
@@ -350,7 +354,7 @@ CREATE TABLE message (
     FOREIGN KEY(subscription_id) REFERENCES subscription (id)
 );
 
-CREATE INDEX ix_message_subscription_id ON message (subscription_id);
+CREATE INDEX message_waiting ON message (subscription_id, event_id) WHERE delivered IS NULL AND dead IS NULL;
 
 CREATE INDEX message_dead ON message (dead) WHERE dead IS NOT NULL;
 
@@ -400,13 +404,8 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON assignment_step
 -- The order in which committed events are read: see data/events.py.
 CREATE SEQUENCE event_seq OWNED BY event.seq;
 
-CREATE FUNCTION tell_event() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('event', '');
-    RETURN NULL;
-END $$;
-
-CREATE TRIGGER tell AFTER INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION tell_event();
+-- Its value is the number up to which events may have been cleaned away.
+CREATE SEQUENCE event_gone MINVALUE 0 OWNED BY event.seq;
 
 INSERT INTO resource_kind (name, title, title_en, form) VALUES
     ('grid_lead', '网格长', 'Grid lead', 'person'),

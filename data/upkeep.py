@@ -1,0 +1,34 @@
+"""What is done by the clock to keep the house: each task at its hour, once, by any worker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from data import events
+from data.settings import settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do in a transaction of its own.
+
+    Attributes
+    ----------
+    cron : when, in UTC: minute, hour, day of the month, month, day of the week
+    run : called with the connection and the time; returns how many rows it removed
+    """
+
+    cron: str
+    run: Callable[[Connection, datetime], int]
+
+
+def _clean_events(connection: Connection, now: datetime) -> int:
+    return events.clean(connection, now, settings().event_days)
+
+
+# Another periodic task is another line here.
+TASKS: dict[str, Task] = {
+    "clean events": Task("7 * * * *", _clean_events),
+}
