@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping
 from api import examples
 from api.answers import Json
 from api.deps import Db, ForDispatchers
+from api.once import Once
 from api.problems import documented
 from api.reports import BIGGEST
 from api.schemas import Incoming, Moment
@@ -42,19 +43,19 @@ Name = Annotated[DeviceName, Path(description="the device's name", examples=["pa
     summary="Take positions in",
     responses={
         200: {"model": Verdicts, **examples.ok(examples.VERDICTS)},
-        **documented("validation", "not-json", "wrong-content-type", "too-large"),
+        **documented("validation", "key-reused", "not-json", "wrong-content-type", "too-large"),
     },
 )
 async def take(
-    sent: Annotated[Batch, Body(openapi_examples=examples.POSITIONS_REQUEST)], db: Db
+    sent: Annotated[Batch, Body(openapi_examples=examples.POSITIONS_REQUEST)], once: Once
 ) -> Response:
     """Each fix gets a verdict; one that is wrong does not keep the others out.
 
     The same fix again changes nothing, so a batch whose answer was lost can be sent again.
     """
     fixes = [one.fix() for one in sent]
-    verdicts = await db.write(positions.take, fixes, datetime.now(UTC))
-    return Json(shown(verdicts), headers=_NOT_KEPT)
+    now = datetime.now(UTC)
+    return await once(lambda c: Json(shown(positions.take(c, fixes, now)), headers=_NOT_KEPT))
 
 
 def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -80,17 +81,16 @@ def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
     summary="Give a resource a phone",
     responses={
         201: {"model": Device, "description": "Made", **examples.ok(examples.DEVICE)},
-        **documented("validation", "resource-unknown"),
+        **documented("validation", "resource-unknown", "key-reused"),
     },
     dependencies=[ForDispatchers],
 )
-async def mint(resource: Resource, request: Request, db: Db) -> Response:
+async def mint(resource: Resource, request: Request, once: Once) -> Response:
     """A device under a name that nobody can guess, with what to type into the two apps.
 
     The name is a key: whoever has it can say where the resource is.
     """
-    row = await db.write(devices.mint, resource)
-    return Json(_device(row, request), 201, _NOT_KEPT)
+    return await once(lambda c: Json(_device(devices.mint(c, resource), request), 201, _NOT_KEPT))
 
 
 @router.get(
@@ -114,7 +114,12 @@ async def listing(resource: Resource, request: Request, db: Db) -> Response:
     responses={
         200: {"model": Device, **examples.ok(examples.DEVICE)},
         **documented(
-            "validation", "resource-unknown", "not-json", "wrong-content-type", "too-large"
+            "validation",
+            "resource-unknown",
+            "key-reused",
+            "not-json",
+            "wrong-content-type",
+            "too-large",
         ),
     },
     dependencies=[ForDispatchers],
@@ -123,27 +128,35 @@ async def register(
     name: Name,
     owner: Annotated[DeviceOwner, Body(openapi_examples=examples.DEVICE_REQUEST)],
     request: Request,
-    db: Db,
+    once: Once,
 ) -> Response:
     """For a device that has a name already, such as a car's unit or `user/device` of OwnTracks.
 
     From now on its positions are this resource's.
     """
-    row = await db.write(devices.register, name, owner.resource_id)
-    return Json(_device(row, request), headers=_NOT_KEPT)
+
+    def work(connection: Connection) -> Response:
+        row = devices.register(connection, name, owner.resource_id)
+        return Json(_device(row, request), headers=_NOT_KEPT)
+
+    return await once(work)
 
 
 @router.delete(
     "/devices/{name:path}",
     status_code=204,
     summary="Take a device away",
-    responses=documented("validation", "device-unknown"),
+    responses=documented("validation", "device-unknown", "key-reused"),
     dependencies=[ForDispatchers],
 )
-async def remove(name: Name, db: Db) -> Response:
+async def remove(name: Name, once: Once) -> Response:
     """What it sends from now on is refused; the track stays for as long as tracks are kept."""
-    await db.write(devices.remove, name)
-    return Response(status_code=204)
+
+    def work(connection: Connection) -> Response:
+        devices.remove(connection, name)
+        return Response(status_code=204)
+
+    return await once(work)
 
 
 def _device(row: RowMapping, request: Request) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from api import examples
 from api.answers import Json
 from api.areas import corners
 from api.deps import Db
+from api.once import Once
 from api.problems import documented
 from api.reports import BIGGEST
 from api.schemas import Attributes, Incoming, Line, Moment, Number, Prose, Word
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/api/v1", tags=["resources"])
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the resource's number", examples=[1])]
 LeaveId = Annotated[int, Path(ge=1, le=BIGGEST, description="the leave's number", examples=[1])]
 Actor = Annotated[Word, Field(description="who says so")]
-_BODY = ("validation", "not-json", "wrong-content-type", "too-large")
+_BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _DATUM = (
     "datum-unsupported", "datum-unknown", "not-a-number", "null-island", "swapped", "metres",
     "degrees", "out-of-range", "wrong-datum",
@@ -156,7 +157,7 @@ async def listing(asked: Annotated[Listing, Query()], db: Db, seen: SeesPosition
     },
 )
 async def give(
-    given: Annotated[Given, Body(openapi_examples=examples.RESOURCE_REQUEST)], db: Db,
+    given: Annotated[Given, Body(openapi_examples=examples.RESOURCE_REQUEST)], once: Once,
     seen: SeesPositions,
 ) -> Response:  # fmt: skip
     """The same source and external_id is the same resource: all of it is then as given.
@@ -164,10 +165,14 @@ async def give(
     What it does is left alone: its status, its leave and its tasks, below whose number the
     capacity does not fall. One that was withdrawn is back in service.
     """
-    row, outcome = await db.write(_give, given)
-    shown = {**_shown(row, seen), "outcome": outcome}
-    headers = {"Location": shown["href"], "Cache-Control": "no-store"}
-    return Json(shown, 201 if outcome == resources.Outcome.CREATED else 200, headers)
+
+    def work(connection: Connection) -> Response:
+        row, outcome = _give(connection, given)
+        shown = {**_shown(row, seen), "outcome": outcome}
+        headers = {"Location": shown["href"], "Cache-Control": "no-store"}
+        return Json(shown, 201 if outcome == resources.Outcome.CREATED else 200, headers)
+
+    return await once(work)
 
 
 @router.get(
@@ -190,15 +195,15 @@ async def read(number: Id, db: Db, seen: SeesPositions) -> Response:
 )
 async def set_status(
     number: Id, said: Annotated[StatusSaid, Body(openapi_examples=examples.STATUS_REQUEST)],
-    db: Db, seen: SeesPositions,
+    once: Once, seen: SeesPositions,
 ) -> Response:  # fmt: skip
     """What was said counts until something else is said; tasks under way go on."""
 
-    def work(connection: Connection) -> RowMapping:
+    def work(connection: Connection) -> Response:
         resources.set_status(connection, number, said.status, actor=said.actor)
-        return resources.get(connection, number)
+        return _fresh(_shown(resources.get(connection, number), seen))
 
-    return _fresh(_shown(await db.write(work), seen))
+    return await once(work)
 
 
 @router.post(
@@ -212,53 +217,60 @@ async def set_status(
 )
 async def add_leave(
     number: Id, said: Annotated[LeaveSaid, Body(openapi_examples=examples.LEAVE_REQUEST)],
-    db: Db, seen: SeesPositions,
+    once: Once, seen: SeesPositions,
 ) -> Response:  # fmt: skip
     """While it is away it is not proposed, whatever its shift says; the same leave is one."""
 
-    def work(connection: Connection) -> RowMapping:
+    def work(connection: Connection) -> Response:
         resources.add_leave(
             connection, number, said.from_, said.until, actor=said.actor, reason=said.reason
         )
-        return resources.get(connection, number)
+        shown = _shown(resources.get(connection, number), seen)
+        return Json(shown, 201, {"Cache-Control": "no-store"})
 
-    return Json(_shown(await db.write(work), seen), 201, {"Cache-Control": "no-store"})
+    return await once(work)
 
 
 @router.delete(
     "/resources/{number}/leave/{leave}",
     summary="End a leave now, or take it back",
-    responses={**_ONE, **documented("validation", "resource-unknown", "leave-unknown")},
+    responses={
+        **_ONE,
+        **documented("validation", "resource-unknown", "leave-unknown", "key-reused"),
+    },
 )
 async def end_leave(
-    number: Id, leave: LeaveId, db: Db, seen: SeesPositions,
+    number: Id, leave: LeaveId, once: Once, seen: SeesPositions,
     actor: Annotated[Word, Query(description="who says so")] = "api",
 ) -> Response:  # fmt: skip
     """One that has begun ends now; one that has not is taken back."""
 
-    def work(connection: Connection) -> RowMapping:
+    def work(connection: Connection) -> Response:
         resources.end_leave(connection, number, leave, datetime.now(UTC), actor=actor)
-        return resources.get(connection, number)
+        return _fresh(_shown(resources.get(connection, number), seen))
 
-    return _fresh(_shown(await db.write(work), seen))
+    return await once(work)
 
 
 @router.delete(
     "/resources/{number}",
     summary="Withdraw a resource",
-    responses={**_ONE, **documented("validation", "resource-unknown", "resource-busy")},
+    responses={
+        **_ONE,
+        **documented("validation", "resource-unknown", "resource-busy", "key-reused"),
+    },
 )
 async def withdraw(
-    number: Id, db: Db, seen: SeesPositions,
+    number: Id, once: Once, seen: SeesPositions,
     actor: Annotated[Word, Query(description="who says so")] = "api",
 ) -> Response:  # fmt: skip
     """It is out of service, and what it did stays known; given again, it is back."""
 
-    def work(connection: Connection) -> RowMapping:
+    def work(connection: Connection) -> Response:
         resources.withdraw(connection, number, actor=actor)
-        return resources.get(connection, number)
+        return _fresh(_shown(resources.get(connection, number), seen))
 
-    return _fresh(_shown(await db.write(work), seen))
+    return await once(work)
 
 
 def _give(connection: Connection, given: Given) -> tuple[RowMapping, resources.Outcome]:

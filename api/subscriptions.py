@@ -14,6 +14,7 @@ from api.answers import Json
 from api.channels import Channel
 from api.channels.ways import public_key
 from api.deps import Db
+from api.once import Once
 from api.problems import Problem, documented
 from api.reports import BIGGEST
 from api.schemas import Incoming, Line, Word
@@ -69,13 +70,18 @@ class Wish(Incoming):
     responses={
         201: {"model": NewSubscription, **examples.ok(examples.SUBSCRIBED)},
         **documented(
-            "validation", "channel-unavailable", "not-json", "wrong-content-type", "too-large"
+            "validation",
+            "channel-unavailable",
+            "key-reused",
+            "not-json",
+            "wrong-content-type",
+            "too-large",
         ),
     },
 )
 async def subscribe(
     wish: Annotated[Wish, Body(openapi_examples=examples.SUBSCRIBE_REQUEST)],
-    db: Db,
+    once: Once,
     channels: Channels,
 ) -> Response:
     """From now on, by webhook, e-mail or Web Push; the secret is in this answer alone."""
@@ -87,21 +93,21 @@ async def subscribe(
         channel.check(wish.target, keys)
     except ValueError as error:
         raise Problem("validation", f"target: {error}", field="target") from error
-    shown = await db.write(
+    return await once(
         _subscribe,
         New(wish.channel, wish.target, tuple(wish.kinds), wish.area, wish.resource, keys),
     )
-    location = f"{router.prefix}/subscriptions/{shown['id']}"
-    return Json(shown, 201, {"Location": location, **_NO_STORE})
 
 
-def _subscribe(connection: Connection, new: New) -> dict[str, Any]:
+def _subscribe(connection: Connection, new: New) -> Response:
     try:
         number, secret = subscriptions.add(connection, new)
     except subscriptions.SubscriptionError as error:
         detail = f"{error.field}: {error}."
         raise Problem("validation", detail, field=error.field) from error
-    return {**_found(subscriptions.get(connection, number), number), "secret": secret}
+    shown = {**_found(subscriptions.get(connection, number), number), "secret": secret}
+    location = f"{router.prefix}/subscriptions/{number}"
+    return Json(shown, 201, {"Location": location, **_NO_STORE})
 
 
 @router.get(
@@ -159,12 +165,12 @@ async def read(id: Id, db: Db) -> Response:
     summary="End a subscription",
     responses={
         200: {"model": Subscription, **examples.ok(examples.ENDED)},
-        **documented("validation", "subscription-unknown"),
+        **documented("validation", "subscription-unknown", "key-reused"),
     },
 )
-async def end(id: Id, db: Db) -> Response:
+async def end(id: Id, once: Once) -> Response:
     """What is still on its way is dropped, and listed as dead. Ended twice is ended once."""
-    return Json(await db.write(_end, id), headers=_NO_STORE)
+    return await once(lambda c: Json(_end(c, id), headers=_NO_STORE))
 
 
 def _end(connection: Connection, number: int) -> dict[str, Any]:
@@ -178,20 +184,20 @@ def _end(connection: Connection, number: int) -> dict[str, Any]:
     summary="Send a test to a subscriber",
     responses={
         202: {"model": TestSent, **examples.ok(examples.TEST_SENT)},
-        **documented("validation", "subscription-unknown"),
+        **documented("validation", "subscription-unknown", "key-reused"),
     },
 )
-async def test(id: Id, db: Db) -> Response:
+async def test(id: Id, once: Once) -> Response:
     """An event `subscription.test` for this subscriber alone, signed and delivered like any."""
-    await db.write(_test, id)
-    followed = f"{router.prefix}/messages?subscription={id}"
-    return Json({"subscription": id, "messages": followed}, 202, _NO_STORE)
+    return await once(_test, id)
 
 
-def _test(connection: Connection, number: int) -> None:
+def _test(connection: Connection, number: int) -> Response:
     if _found(subscriptions.get(connection, number), number)["withdrawn"] is not None:
         raise _unknown(number)
     subscriptions.test(connection, number)
+    followed = f"{router.prefix}/messages?subscription={number}"
+    return Json({"subscription": number, "messages": followed}, 202, _NO_STORE)
 
 
 @router.get(
@@ -226,12 +232,12 @@ async def message_list(
     summary="Try a dead message again",
     responses={
         200: {"model": Message, **examples.ok(examples.MESSAGE)},
-        **documented("validation", "message-unknown", "message-not-dead"),
+        **documented("validation", "message-unknown", "message-not-dead", "key-reused"),
     },
 )
-async def retry(id: MessageId, db: Db) -> Response:
+async def retry(id: MessageId, once: Once) -> Response:
     """Once, at once, with the same id; if it fails it is dead again."""
-    return Json(await db.write(_retry, id), headers=_NO_STORE)
+    return await once(lambda c: Json(_retry(c, id), headers=_NO_STORE))
 
 
 def _retry(connection: Connection, number: UUID) -> dict[str, Any]:
