@@ -103,7 +103,7 @@ class Sequencer:
 
     def wake(self) -> None:
         """Say that something was committed, so that it is numbered at once; from any thread."""
-        with suppress(BlockingIOError):  # it has been rung often enough
+        with suppress(OSError):  # it has been rung often enough, or the thread has ended
             self._bell.send(b"!")
 
     def stop(self) -> None:
