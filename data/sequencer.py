@@ -25,7 +25,7 @@ LOCK = 0x65766E74  # advisory
 # In which a commit is found that nobody woke the thread for: another program's, an import's. A
 # NOTIFY in its transaction would be quicker, but lets commits through one by one (8 writers: 300
 # instead of 2,000 a second).
-POLL_S = 0.2
+POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between attempts to reach a database that is away: the first, the longest
 
 log = logging.getLogger(__name__)
