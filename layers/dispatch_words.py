@@ -79,7 +79,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "hour": ("小时", "h"),
     "actor": ("调度员", "Dispatcher"),
     "actor_first": ("请先填写调度员", "Say first who you are"),
-    "note": ("附言（可不填）", "Note for them (optional)"),
+    "note": ("附言", "Note"),
     "no_one_yet": ("尚未派人", "Nobody has been sent yet"),
     "under_way": ("在途 {n} 人", "Under way: {n}"),
     "ended": ("已结束", "Ended"),

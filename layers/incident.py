@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
+import numpy.typing as npt
 import orjson
 import shapely
 from folium import LayerControl
@@ -84,7 +86,7 @@ def _under(around: Surroundings | None, lonlat: tuple[float, float], lang: Lang)
     if around is None:
         return {"names": {}, "bounds": bounds}
     grids, title = around.grids, "title" if lang == "zh" else "title_en"
-    places = shapely.point_on_surface(grids.geometry.to_numpy())
+    places = _names_at(grids.geometry.to_numpy())
     at = [[round(p.y, 6), round(p.x, 6)] for p in places]
     rows = around.facilities[["lat", "lon", title, "name"]]
     return {
@@ -94,6 +96,16 @@ def _under(around: Surroundings | None, lonlat: tuple[float, float], lang: Lang)
         "nature": _features(around.nature[["kind", "class", "geom"]]),
         "facilities": rows.to_numpy(dtype=object).tolist(),
     }
+
+
+def _names_at(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
+    """A point of each shape for its name, outside the smaller ones that lie in it."""
+    tree = shapely.STRtree(shapes)
+    around, within = tree.query(shapes, predicate="contains_properly")
+    free = shapes.copy()
+    for i in np.unique(around):
+        free[i] = shapely.difference(shapes[i], shapely.union_all(shapes[within[around == i]]))
+    return shapely.point_on_surface(free)
 
 
 def _features(frame: gpd.GeoDataFrame) -> dict[str, Any]:

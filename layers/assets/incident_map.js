@@ -19,7 +19,8 @@
       ? { color: "#22344d", weight: 3, fillColor: "#22344d", fillOpacity: 0.07 }
       : { color: "#7d8795", weight: beside ? 1.6 : 0.7, opacity: beside ? 0.9 : 0.55, fill: false };
     const shapes = L.geoJSON(data.grids, { renderer, pane: "grids", interactive: false, style });
-    const names = data.grids.features.filter((each) => each.properties.beside).map(({ properties: p }) =>
+    const names = data.grids.features.filter((each) => each.properties.beside)
+      .sort((a, b) => b.properties.own - a.properties.own).map(({ properties: p }) =>
       L.marker(p.at, { pane: "names", interactive: false, keyboard: false, icon: L.divIcon({
         className: `grid-name${p.own ? " own" : ""}`, html: `<span>${esc(p.name)}</span>`, iconSize: null,
       }) }));
@@ -29,18 +30,34 @@
     L.marker([lat, lon], { icon: L.divIcon({ className: "facility", html: "", iconSize: [12, 12] }) })
       .bindTooltip(`<b>${esc(name)}</b><div>${esc(kind)}</div>`, { className: "tip" })));
 
+  const REM = parseFloat(getComputedStyle(document.documentElement).fontSize);
+
   // Pins that would hide each other step aside, with a line to where they belong.
-  const STEPS = [[0, 0], ...[30, 52, 76].flatMap((r) => Array.from({ length: 12 }, (_, i) =>
-    [r * Math.cos((i * Math.PI) / 6 - Math.PI / 2), r * Math.sin((i * Math.PI) / 6 - Math.PI / 2)]))];
-  const ROOM = 29;
+  const STEPS = [[0, 0], ...[2, 3.4, 5].flatMap((rem) => Array.from({ length: 12 }, (_, i) => {
+    const angle = (i * Math.PI) / 6 - Math.PI / 2;
+    return [rem * Math.cos(angle), rem * Math.sin(angle)];
+  }))];
   const apart = (map, points) => {
     const taken = [map.latLngToLayerPoint(wangge.point)];
     return points.map((at) => {
       const real = map.latLngToLayerPoint(at);
-      const free = STEPS.map(([x, y]) => real.add([x, y])).find((p) => taken.every((q) => p.distanceTo(q) >= ROOM));
+      const free = STEPS.map(([x, y]) => real.add([x * REM, y * REM]))
+        .find((p) => taken.every((q) => p.distanceTo(q) >= 1.95 * REM));
       taken.push(free ?? real);
       return map.layerPointToLatLng(free ?? real);
     });
+  };
+  // A name that something lies on is left out.
+  const clear = () => {
+    const taken = [...document.querySelectorAll(".leaflet-marker-icon.pin, .spot, .leaflet-control, .legend")]
+      .map((element) => element.getBoundingClientRect());
+    for (const name of document.querySelectorAll(".grid-name span")) {
+      const box = name.getBoundingClientRect();
+      const covered = taken.some((other) => box.left < other.right && other.left < box.right
+        && box.top < other.bottom && other.top < box.bottom);
+      name.style.visibility = covered ? "hidden" : "";
+      if (!covered) taken.push(box);
+    }
   };
   const persons = () => {
     const under = new Map(wangge.going().map((each) => [each.resource.id, each]));
@@ -61,15 +78,17 @@
         if (each.sent) group.addLayer(L.polyline([real[i], wangge.point], { ...line, color: "#22344d", weight: 2, dashArray: "2 6" }));
         group.addLayer(L.polyline([real[i], at], { ...line, color: "#22344d", weight: 1.2 }));
         group.addLayer(L.circleMarker(real[i], { ...line, radius: 3, weight: 1, color: "#fff", fillColor: "#22344d", fillOpacity: 1 }));
-        const icon = L.divIcon({ className: `pin${each.sent ? " gone" : ""}`, html: `${each.rank}`, iconSize: [26, 26] });
+        const icon = L.divIcon({ className: `pin${each.sent ? " gone" : ""}`, html: `${each.rank}`, iconSize: null });
         const pin = L.marker(at, { icon, keyboard: false });
         pin.bindTooltip(`<b>${esc(each.name)}</b>`, { className: "tip" });
         pin.on("mouseover", () => point(each.id, true)).on("mouseout", () => point(each.id, false));
         pin.resource = each.id;
         group.addLayer(pin);
       });
+      clear();
     };
     map.on("zoomend", wangge.draw);
+    map.on("moveend", clear);
     wangge.group = group;
     wangge.draw();
     return group;
@@ -106,7 +125,7 @@
       color: "#b93a00", weight: 1.5, dashArray: "4 4", fillColor: "#b93a00", fillOpacity: 0.08,
     }).addTo(map);
     L.marker(wangge.point, { interactive: false, keyboard: false, zIndexOffset: -100,
-      icon: L.divIcon({ className: `spot u${urgency}`, html: "", iconSize: [22, 22] }) }).addTo(map);
+      icon: L.divIcon({ className: `spot u${urgency}`, html: "", iconSize: null }) }).addTo(map);
   };
   wangge.shown = () => {
     const all = L.latLngBounds([wangge.point]);

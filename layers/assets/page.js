@@ -40,7 +40,8 @@ wangge.pane = (map, name, z, interactive) => {
 // Where the panel stands beside the map, the map has its place for itself.
 wangge.fit = (map, bounds, options = {}) => {
   if (document.querySelector(".panel.side")) {
-    map.fitBounds(bounds, { padding: [44, 44], ...options });
+    const legend = document.querySelector(".legend").getBoundingClientRect().height;
+    map.fitBounds(bounds, { paddingTopLeft: [48, 48], paddingBottomRight: [48, legend + 40], ...options });
     return;
   }
   const size = map.getSize();

@@ -62,14 +62,15 @@
   const read = wangge.reader(data.address, show);
 
   // --- the map ------------------------------------------------------------------------------------
+  const REM = parseFloat(getComputedStyle(document.documentElement).fontSize);
   const icon = (each) => L.divIcon({
     className: `mark u${each.urgency}${each.going ? " going" : ""}${arrived.has(each.id) ? " new" : ""}`,
-    html: `<b>${each.urgency}</b>`, iconSize: each.urgency === 1 ? [28, 28] : [24, 24],
+    html: `<b>${each.urgency}</b>`, iconSize: null,
   });
   const together = (cluster) => {
     const all = cluster.getAllChildMarkers().map((marker) => marker.incident);
     const worst = Math.min(...all.map((each) => each.urgency));
-    const size = Math.round(24 + 6 * Math.log10(all.length) ** 1.3);
+    const size = Math.round(REM * (1.6 + 0.4 * Math.log10(all.length) ** 1.3));
     return L.divIcon({ className: `badge u${worst}`, html: `<span>${all.length}</span>`, iconSize: [size, size] });
   };
   layers.incidents = (map) => {

@@ -186,3 +186,121 @@ def test_of_two_who_send_the_same_person_one_is_told_who_was_faster(
     )
     expect(slow.locator("#candidates li").first).not_to_contain_text(name)
     slow.screenshot(path=SHOTS / "incident-too-late.png")
+
+
+def test_what_is_lacking_is_said_aloud_in_english_too(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    rule = {
+        "kind": "劳资纠纷", "resource_kinds": ["grid_lead", "mediator"], "skills": ["labour"],
+        "reach_s": 1200, "actor": "chief",
+    }  # fmt: skip
+    httpx.put(f"{base}/api/v1/dispatch-rules", json=rule).raise_for_status()
+    page = visit(f"{base}/maps/incident/{report(kind='劳资纠纷')}?lang=en").page
+    expect(page.locator("#shortfalls")).to_contain_text("Nobody within 20 min can do")
+    expect(page.locator("#going h2")).to_have_text("Nobody has been sent yet")
+    expect(page.locator(".send").first).to_have_text("Send")
+    page.screenshot(path=SHOTS / "incident-english.png")
+
+
+def test_without_a_place_it_says_so(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    nowhere = report(lon=None, lat=None, datum=None, accuracy_m=None, address=None)
+    page = visit(f"{base}/maps/incident/{nowhere}").page
+    expect(page.locator("#shortfalls")).to_contain_text("位置待定")
+    expect(page.locator("#facts")).to_contain_text("没有坐标也没有地址")
+    inside(page, ".nothing")
+
+
+def test_nobody_sends_without_saying_who_they_are(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    number = report()
+    page = visit(f"{base}/maps/incident/{number}", actor="").page
+    page.locator(".send").first.click()
+    expect(page.locator("#refused")).to_have_text("请先填写调度员")
+    expect(page.locator("#actor")).to_be_focused()
+    assert not httpx.get(f"{base}/api/v1/incidents/{number}/dispatches").json()["dispatches"]
+
+
+def test_a_page_whose_stream_is_down_says_since_when_and_recovers(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit], browser: Browser
+) -> None:
+    number = report(column=2.5)
+    made = Visit(browser, "phone")
+    made.expected = "ERR_FAILED"
+    made.page.route("**/api/v1/events*", lambda route: route.abort())
+    made.open(f"{base}/maps/incident/{number}")
+    expect(made.page.locator(".live")).to_have_text(
+        re.compile(r"自 \d\d:\d\d 起未更新，正在重新连接")
+    )
+    made.page.screenshot(path=SHOTS / "incident-stale.png")
+    made.page.unroute("**/api/v1/events*")
+    expect(made.page.locator(".live")).to_have_text("实时", timeout=20_000)
+    made.close()
+
+
+# --- the queue -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_queue_is_ordered_and_fits(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit], size: str
+) -> None:
+    kinds = ("噪音", "占道经营", "邻里纠纷", "劳资纠纷", "电动车乱停放")
+    for n in range(10):
+        column, row = 0.3 + 0.37 * n, 0.2 + (0.67 * n) % 1.6
+        report(column, row, urgency=1 + n % 5, kind=kinds[n % 5])
+    page = visit(f"{base}/maps/dispatch", size).page
+    expect(page.locator(".live")).to_have_text("实时")
+    open_ones = httpx.get(f"{base}/api/v1/incidents?limit=1000").json()["incidents"]
+    listed = page.locator("[data-incident]")
+    order = [int(each.get_attribute("data-incident") or 0) for each in listed.all()]
+    assert order == [each["id"] for each in open_ones]
+    assert page.locator("#open").inner_text() == str(len(order))
+    map_box, panel = boxes(page.locator(".folium-map")) + boxes(page.locator(".panel"))
+    assert apart([map_box, panel])
+    inside(page, ".figures")
+    inside(page, ".filters")
+    assert listed.first.bounding_box()["height"] < 70  # type: ignore[index]
+    page.screenshot(path=SHOTS / f"queue-{size}.png")
+
+
+def test_a_new_report_appears_by_itself_and_who_is_sent_is_seen(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    page = visit(f"{base}/maps/dispatch").page
+    expect(page.locator(".live")).to_have_text("实时")
+    before = int(page.locator("#open").inner_text())
+    number = report(column=3.5, row=1.5, urgency=1, kind="火情", address="季华五路10号")
+    line = page.locator(f'[data-incident="{number}"]')
+    expect(line).to_contain_text("火情", timeout=5000)
+    expect(line).to_have_class("new")
+    expect(page.locator("#open")).to_have_text(str(before + 1))
+    page.screenshot(path=SHOTS / "queue-new.png")
+    lead = httpx.get(f"{base}/api/v1/incidents/{number}/candidates").json()["candidates"][0]
+    body = {"send": [{"resource": lead["resource"]["id"]}], "actor": "调度员 2"}
+    httpx.post(f"{base}/api/v1/incidents/{number}/dispatches", json=body).raise_for_status()
+    expect(line).to_contain_text("1 人途中")
+    line.locator("a").click()
+    expect(page.locator("#what h1")).to_contain_text("火情")
+
+
+def test_the_queue_is_narrowed_in_the_address(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    here, there = report(column=0.5, kind="漏水"), report(column=3.5, kind="噪音")
+    page = visit(f"{base}/maps/dispatch").page
+    page.get_by_label("类别").select_option("漏水")
+    page.wait_for_url("**kind=*")
+    expect(page.locator(f'[data-incident="{here}"]')).to_be_visible()
+    expect(page.locator(f'[data-incident="{there}"]')).to_have_count(0)
+    village = f"{base}/maps/dispatch?area=village/440604010002"
+    page = visit(village).page
+    expect(page.locator(f'[data-incident="{there}"]')).to_be_visible()
+    expect(page.locator(f'[data-incident="{here}"]')).to_have_count(0)
+    page = visit(f"{base}/maps/dispatch?kind=nothing&lang=en").page
+    expect(page.locator("#quiet")).to_contain_text("No open incident matches")
+    page.get_by_role("link", name="Show all").click()
+    expect(page.locator(f'[data-incident="{here}"]')).to_be_visible()
