@@ -65,7 +65,7 @@ def _send(connection: Connection, number: int, sent: Sending) -> Response:
     choices = [Choice(c.resource, c.override, c.evidence) for c in sent.send]
     made = dispatch.send(connection, number, choices, actor=sent.actor, note=sent.note)
     where = f"{router.prefix}/incidents/{number}/dispatches"
-    return Json(_dispatch(made), 201, {"Location": where, **FRESH})
+    return Json(shown(made), 201, {"Location": where, **FRESH})
 
 
 @router.get(
@@ -82,7 +82,7 @@ async def of_incident(number: Incident, db: Db) -> Response:
         if not await run(assignments.has_incident, number):
             raise Problem("incident-unknown", f"There is no incident {number}.", field="number")
         found = await run(assignments.of_incident, number)
-    return Json({"incident": number, "dispatches": [_dispatch(d) for d in found]}, headers=FRESH)
+    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=FRESH)
 
 
 @router.get(
@@ -188,7 +188,8 @@ def _close(connection: Connection, number: int, said: Closing) -> Response:
     return Json(told, headers=FRESH)
 
 
-def _dispatch(made: Dispatch) -> dict[str, Any]:
+def shown(made: Dispatch) -> dict[str, Any]:
+    """A dispatch as it goes out."""
     return {
         "id": made.id,
         "incident": made.incident_id,

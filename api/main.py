@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    dispatch_maps,
     dispatches,
     events,
     guard,
@@ -36,7 +37,7 @@ from data.settings import settings
 
 ROOMS = (
     locate, reports, triage, incidents, dispatches, rules, resources, positions, phones, areas,
-    events, subscriptions, health, maps,
+    events, subscriptions, health, maps, dispatch_maps,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},

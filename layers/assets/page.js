@@ -8,8 +8,9 @@ wangge.t = (key, values = {}) =>
 wangge.esc = (text) =>
   String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
+wangge.now = () => Date.now();
 wangge.age = (ms) => {
-  const minutes = Math.max(0, Math.floor((Date.now() - ms) / 60000));
+  const minutes = Math.max(0, Math.floor((wangge.now() - ms) / 60000));
   if (minutes < 1) return wangge.t("just_now");
   if (minutes < 60) return wangge.t("minutes_ago", { n: minutes });
   if (minutes < 2880) {
@@ -20,11 +21,12 @@ wangge.age = (ms) => {
 
 // The page says how old its figures are, and turns amber when nobody should rely on them any more.
 wangge.STALE_MS = 5 * 60000;
+wangge.isStale = () => wangge.now() - wangge.data.now > wangge.STALE_MS;
 wangge.clock = () => {
   for (const element of document.querySelectorAll("[data-since]")) {
     element.textContent = wangge.age(Number(element.dataset.since));
   }
-  document.body.classList.toggle("stale", Date.now() - wangge.data.now > wangge.STALE_MS);
+  document.body.classList.toggle("stale", wangge.isStale());
 };
 
 wangge.pane = (map, name, z, interactive) => {
@@ -35,7 +37,13 @@ wangge.pane = (map, name, z, interactive) => {
 };
 
 // Panel and legend lie on the map: what is fitted goes between them, on a phone above and below.
+// Where the panel stands beside the map, the map has its place for itself.
 wangge.fit = (map, bounds, options = {}) => {
+  if (document.querySelector(".panel.side")) {
+    const legend = document.querySelector(".legend").getBoundingClientRect().height;
+    map.fitBounds(bounds, { paddingTopLeft: [48, 48], paddingBottomRight: [48, legend + 40], ...options });
+    return;
+  }
   const size = map.getSize();
   const panel = document.querySelector(".panel").getBoundingClientRect();
   const legend = document.querySelector(".legend").getBoundingClientRect();
