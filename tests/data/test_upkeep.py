@@ -25,7 +25,8 @@ def test_tracks_are_forgotten_after_their_time_and_not_before(connection):
         connection.execute(
             text(
                 "INSERT INTO track (resource_id, at, received, source, x, y, datum, geom) VALUES"
-                " (:who, :at, :at, 'test', 113.1, 23, 'wgs84', ST_SetSRID(ST_MakePoint(113.1, 23), 4326))"
+                " (:who, :at, :at, 'test', 113.1, 23, 'wgs84',"
+                "  ST_SetSRID(ST_MakePoint(113.1, 23), 4326))"
             ),
             {"who": who, "at": NOW - age},
         )
