@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from data.settings import settings
 from data.upkeep import TASKS
-from tests.data import people
+from tests import people
 
 NOW = datetime(2026, 3, 2, 4, tzinfo=UTC)
 
