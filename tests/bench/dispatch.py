@@ -20,7 +20,7 @@ from tests.bench.setting import city, points, spread
 
 INCIDENTS = 1_200_000
 COUNT, WARM = 600, 50
-STEADY_PER_S, STEADY_S = 50, 60
+STEADY_PER_S, STEADY_S = 50, 300
 
 _FILL = text("""
 WITH spot AS MATERIALIZED (
@@ -52,7 +52,10 @@ def run(_rows: int) -> None:
     with create_engine(
         url, isolation_level="AUTOCOMMIT", connect_args={"options": OPTIONS}
     ).connect() as connection:
+        # The reference has an index of its own, as good as it can be for what it asks.
+        connection.execute(text("CREATE INDEX bare_nearest ON resource USING gist (home_xy)"))
         bare, ours = _nearest(connection, at)
+        connection.execute(text("DROP INDEX bare_nearest"))
         statements = _statements(connection)
     console.pairs(
         "The nearest 25 that are on duty, able and free (p95 at most 5 ms)",
