@@ -34,7 +34,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "urgency_5": ("择日", "some day"),
     "filled": ("实心：尚未派人", "filled: nobody sent"),
     "hollow": ("空心：已有人在途", "hollow: somebody is under way"),
-    "together": ("多件事件相近", "several close together"),
+    "together": ("多件相近，角标为最紧急", "several; corner: the most urgent"),
     # the incident
     "incident": ("事件 {n}", "Incident {n}"),
     "back": ("← 全部事件", "← All incidents"),
@@ -63,7 +63,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "who_can": ("可派人员", "Who can go"),
     "nobody": ("没有可派人员", "Nobody to send"),
     "send": ("派遣", "Send"),
-    "is_sent": ("已派遣", "sent"),
     "weighed": ("综合 {n} 分钟", "{n} min weighed"),
     "weighed_help": (
         "排序依据：路程加上各项折算的分钟数，越少越靠前",
@@ -102,7 +101,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "outcome": ("处置结果", "How it ended"),
     "confirm": ("确定", "Confirm"),
     "cancel": ("取消", "Cancel"),
-    "declined_here": ("已拒绝此事件：{reason}", "declined this incident: {reason}"),
     "layer_nature": ("水系与道路", "Water and roads"),
     "layer_grids": ("网格界线", "Borders of grids"),
     "layer_people": ("可派人员", "Who can go"),

@@ -76,19 +76,14 @@
   };
   const row = (candidate, most) => {
     const { id, name, kind_title: title, organisation } = candidate.resource;
-    const mine = tasks().filter((task) => task.resource.id === id);
-    const sent = mine.some((task) => STAGES.includes(task.state));
-    const refused = mine.findLast((task) => task.state === "declined");
-    const texts = (reasons) => reasons.map((reason) => esc(reason.text.trim()));
+    const texts = (reasons) => reasons.map((reason) => esc(reason.text.trim())).join(" · ");
     const against = texts(candidate.against);
-    if (refused) against.unshift(esc(t("declined_here", { reason: refused.steps.at(-1).reason })));
-    const button = sent ? `<span class="is-sent">${t("is_sent")}</span>`
-      : isOpen() ? `<button class="send">${t("send")}</button>` : "";
+    const button = isOpen() ? `<button class="send">${t("send")}</button>` : "";
     return `<li data-resource="${id}" tabindex="0"><i class="pin">${candidate.rank}</i>
       <div class="who"><b>${esc(name)}</b><small>${esc([title, organisation].filter(Boolean).join(" · "))}</small></div>
       <div class="way">${way(candidate.travel_s)}</div>${button}
-      <p class="for">${texts(candidate.reasons).join(" · ")}</p>
-      ${against.length ? `<p class="against">${against.join(" · ")}</p>` : ""}${bar(candidate, most)}</li>`;
+      <p class="for">${texts(candidate.reasons)}</p>
+      ${against && `<p class="against">${against}</p>`}${bar(candidate, most)}</li>`;
   };
   const parts = () => {
     const used = PARTS.filter((part) => state.candidates.some((each) => each.parts[part]));

@@ -47,24 +47,10 @@
       return map.layerPointToLatLng(free ?? real);
     });
   };
-  // A name that something lies on is left out.
-  const clear = () => {
-    const taken = [...document.querySelectorAll(".leaflet-marker-icon.pin, .spot, .leaflet-control, .legend")]
-      .map((element) => element.getBoundingClientRect());
-    for (const name of document.querySelectorAll(".grid-name span")) {
-      const box = name.getBoundingClientRect();
-      const covered = taken.some((other) => box.left < other.right && other.left < box.right
-        && box.top < other.bottom && other.top < box.bottom);
-      name.style.visibility = covered ? "hidden" : "";
-      if (!covered) taken.push(box);
-    }
-  };
+  const clear = () => wangge.uncover(".grid-name span", ".leaflet-marker-icon.pin, .spot");
   const persons = () => {
-    const under = new Map(wangge.going().map((each) => [each.resource.id, each]));
-    const sent = [...under.values()].map((each) => each.resource.id);
-    const listed = wangge.state.candidates.map(({ rank, resource }) => ({ ...resource, rank, sent: sent.includes(resource.id) }));
-    const others = wangge.state.sent.filter((each) => under.has(each.id) && !listed.some((one) => one.id === each.id));
-    return [...listed, ...others.map((each) => ({ ...each, rank: "", sent: true }))].filter((each) => each.point);
+    const listed = wangge.state.candidates.map(({ rank, resource }) => ({ ...resource, rank, sent: false }));
+    return [...listed, ...wangge.state.sent.map((each) => ({ ...each, rank: "", sent: true }))];
   };
   layers.people = (map) => {
     const group = L.layerGroup();

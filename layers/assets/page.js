@@ -40,8 +40,14 @@ wangge.pane = (map, name, z, interactive) => {
 // Where the panel stands beside the map, the map has its place for itself.
 wangge.fit = (map, bounds, options = {}) => {
   if (document.querySelector(".panel.side")) {
-    const legend = document.querySelector(".legend").getBoundingClientRect().height;
-    map.fitBounds(bounds, { paddingTopLeft: [48, 48], paddingBottomRight: [48, legend + 40], ...options });
+    // Beside the legend or above it, whichever leaves more room.
+    const legend = document.querySelector(".legend").getBoundingClientRect();
+    const [best] = [[legend.width, 0], [0, legend.height]].map(([x, y]) => {
+      const [first, last] = [[48, 48], [48 + x, 48 + y]];
+      const zoom = map.getBoundsZoom(bounds, false, L.point(first).add(last));
+      return { zoom, paddingTopLeft: first, paddingBottomRight: last };
+    }).sort((one, other) => other.zoom - one.zoom);
+    map.fitBounds(bounds, { ...best, ...options });
     return;
   }
   const size = map.getSize();
@@ -53,6 +59,19 @@ wangge.fit = (map, bounds, options = {}) => {
     paddingBottomRight: wide ? [legend.width + 24, 16] : [8, legend.height + 16],
     ...options,
   });
+};
+
+// A name that a pin, a control or another name lies on is left out.
+wangge.uncover = (names, pins) => {
+  const taken = [...document.querySelectorAll(`${pins}, .leaflet-control, .legend`)]
+    .map((element) => element.getBoundingClientRect());
+  for (const name of document.querySelectorAll(names)) {
+    const box = name.getBoundingClientRect();
+    const covered = taken.some((other) => box.left < other.right && other.left < box.right
+      && box.top < other.bottom && other.top < box.bottom);
+    name.style.visibility = covered ? "hidden" : "";
+    if (!covered && box.width) taken.push(box);
+  }
 };
 
 // On a phone panel and legend take the map's edges: its controls keep out of their way.

@@ -69,14 +69,15 @@
   });
   const together = (cluster) => {
     const all = cluster.getAllChildMarkers().map((marker) => marker.incident);
-    const worst = Math.min(...all.map((each) => each.urgency));
-    const size = Math.round(REM * (1.6 + 0.4 * Math.log10(all.length) ** 1.3));
-    return L.divIcon({ className: `badge u${worst}`, html: `<span>${all.length}</span>`, iconSize: [size, size] });
+    const [worst] = all.sort((one, other) => (one.going > 0) - (other.going > 0) || one.urgency - other.urgency);
+    const size = Math.round(REM * (1.7 + 0.35 * Math.log10(all.length) ** 1.3));
+    return L.divIcon({ className: "pile", html: `<span>${all.length}</span>${mark(worst)}`, iconSize: [size, size] });
   };
+  const clear = () => wangge.uncover(".name span", ".leaflet-marker-icon.mark, .pile");
   layers.incidents = (map) => {
     const group = L.markerClusterGroup({
       iconCreateFunction: together, showCoverageOnHover: false, spiderLegPolylineOptions: { color: "#22344d", weight: 1 },
-      maxClusterRadius: (zoom) => (zoom < 13 ? 46 : 26), animate: false,
+      maxClusterRadius: (zoom) => REM * (zoom < 13 ? 3 : 2), animate: false,
     });
     const shown = new Map(); // number → [how it looks, its marker]
     wangge.drawIncidents = () => {
@@ -96,7 +97,9 @@
         added.push(marker);
       }
       group.addLayers(added);
+      clear();
     };
+    map.on("moveend zoomend", clear);
     wangge.drawIncidents();
     return group;
   };
