@@ -18,6 +18,10 @@ DISPATCH_REQUEST: dict[str, Any] = _EXAMPLES["dispatch_request"]
 STEP_REQUEST: dict[str, Any] = _EXAMPLES["step_request"]
 RECALL_REQUEST: dict[str, Any] = _EXAMPLES["recall_request"]
 CLOSE_REQUEST: dict[str, Any] = _EXAMPLES["close_request"]
+DEPLOYMENT_REQUEST: dict[str, Any] = _EXAMPLES["deployment_request"]
+ATTENDANCE_REQUEST: dict[str, Any] = _EXAMPLES["attendance_request"]
+FILL_REQUEST: dict[str, Any] = _EXAMPLES["fill_request"]
+MATCHING_REQUEST: dict[str, Any] = _EXAMPLES["matching_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -30,6 +34,10 @@ RULE, RULES = _EXAMPLES["rule"], _EXAMPLES["rules"]
 DISPATCH, DISPATCHES = _EXAMPLES["dispatch"], _EXAMPLES["dispatches"]
 ASSIGNMENT, RECALLED = _EXAMPLES["assignment"], _EXAMPLES["recalled"]
 CLOSED = _EXAMPLES["closed"]
+PLANNED, DEPLOYMENT = _EXAMPLES["planned"], _EXAMPLES["deployment"]
+DEPLOYMENTS, DEPLOYMENT_CANCELLED = _EXAMPLES["deployments"], _EXAMPLES["deployment_cancelled"]
+MATCHED, GAPS = _EXAMPLES["matched"], _EXAMPLES["gaps"]
+ATTENDANCES, ATTENDANCE = _EXAMPLES["attendances"], _EXAMPLES["attendance"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -11,12 +11,15 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    deployments,
     dispatches,
+    gaps,
     guard,
     health,
     incidents,
     locate,
     maps,
+    matching,
     problems,
     reports,
     rules,
@@ -34,6 +37,7 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
+    {"name": "deployments", "description": "Many people to many places, in shifts."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "health", "description": "Whether the service is ready."},
@@ -72,7 +76,10 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    rooms = (locate, reports, triage, incidents, dispatches, rules, areas, health, maps)
+    rooms = (
+        locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, areas,
+        health, maps,
+    )  # fmt: skip
     for room in rooms:
         app.include_router(room.router)
     maps.install(app)
