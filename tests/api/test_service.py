@@ -10,7 +10,18 @@ from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, text
 
-from api import areas, dispatches, health, locate, maps, reports, triage
+from api import (
+    areas,
+    deployments,
+    dispatches,
+    gaps,
+    health,
+    locate,
+    maps,
+    matching,
+    reports,
+    triage,
+)
 from api.deps import Db
 from api.main import create_app
 from api.problems import KINDS
@@ -20,7 +31,18 @@ from tests.api.conftest import GRIDS, SOUTH, STEP, WEST
 JSON = {"Content-Type": "application/json"}
 ROUTES = [
     route
-    for room in (areas, dispatches, health, locate, maps, reports, triage)
+    for room in (
+        areas,
+        deployments,
+        dispatches,
+        gaps,
+        health,
+        locate,
+        maps,
+        matching,
+        reports,
+        triage,
+    )
     for route in room.router.routes
     if isinstance(route, APIRoute) and route.include_in_schema
 ]
