@@ -164,7 +164,10 @@ def _serve(host: str, port: int, rate: float) -> None:
     ways.check(settings())
     server = Server(create_app(), host, port)
     worker = Beside(database_url(), ours=True)
-    where = f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it."
+    where = (
+        f"Wangge is at [bold]{at}[/]: open {at}/maps/dispatch in a browser (the API: "
+        f"{at}/openapi.json). Ctrl-C stops it."
+    )
     console.out.print(where, soft_wrap=True)
     people = [Caller(at, rate), Crew(at)] if rate else []
     for each in (worker, *people):

@@ -15,6 +15,7 @@ from api.deps import Db, Way
 from api.incidents import Id, Language
 from api.maps import Grounds
 from api.problems import Problem, documented
+from api.schemas import Word
 from data import assignments, events, surroundings
 from data import incidents as stored
 from data import reports as stored_reports
@@ -29,12 +30,10 @@ FRESH = {"Cache-Control": "no-store"}
 MOST = 500  # incidents in the queue
 TEXT = 80  # characters of what an incident is about
 PROPOSED = 5
-Kind = Annotated[str | None, Query(max_length=200, description="only what is about this")]
+Kind = Annotated[Word | None, Query(description="only what is about this")]
 Area = Annotated[
-    str | None,
-    Query(
-        max_length=200, description="layer/code: only in that area", examples=["town/440604010000"]
-    ),
+    Word | None,
+    Query(description="layer/code: only in that area", examples=["town/440604010000"]),
 ]
 
 

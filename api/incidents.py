@@ -23,6 +23,7 @@ from layers.reasons import Reasons
 
 router = APIRouter(prefix="/api/v1", tags=["incidents"])
 BIGGEST = 2**63 - 1
+DAY_S = 86_400
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the incident's number", examples=[1])]
 Most = Annotated[int, Query(ge=1, le=candidates.NEAREST, description="so many, best first")]
 Language = Annotated[Lang, Query(description="of the words in the answer")]
@@ -136,7 +137,7 @@ async def nearest(
         rules.known(connection, kinds, skills or ())
         point = reports.normalise(lon, lat, datum, 1.0)
         question = Question(
-            point.lon, point.lat, Rule(None, kinds, reach_s=BIGGEST), at=at, needed=skills or ()
+            point.lon, point.lat, Rule(None, kinds, reach_s=DAY_S), at=at, needed=skills or ()
         )
         return answered(connection, question, way, limit=limit, lang=lang)
 

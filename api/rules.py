@@ -84,7 +84,7 @@ async def put(
 
 
 @router.delete(
-    "/{kind}",
+    "/{kind:path}",
     status_code=204,
     summary="End a kind's own rule",
     responses=documented("rule-unknown", "validation", "key-reused"),

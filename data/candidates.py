@@ -108,15 +108,18 @@ NEAREST_STATEMENT = text(f"""
         UNION
         SELECT r.id FROM resource r WHERE r.home_area_id = CAST(:area_id AS bigint)
     ) o JOIN resource r ON r.id = o.id CROSS JOIN asked CROSS JOIN duty
+    LEFT JOIN position f ON f.resource_id = r.id AND {FRESH}
     WHERE {_ABLE} AND {_FREE}
-    ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
+    ORDER BY coalesce(f.xy, r.home_xy) <-> asked.xy LIMIT :nearest
 ), skilled AS (
-    SELECT h.id FROM unnest(CAST(:skills AS text[])) k (skill) CROSS JOIN asked
+    SELECT h.id FROM unnest(CAST(:skills AS text[])) k (skill)
     CROSS JOIN LATERAL (
-        SELECT r.id, r.home_xy FROM resource r CROSS JOIN duty
-        WHERE r.skills @> ARRAY[k.skill] AND {_ABLE} AND {_FREE} OFFSET 0
+        SELECT s.id FROM asked CROSS JOIN LATERAL (
+            SELECT r.id, coalesce(f.xy, r.home_xy) AS xy FROM duty CROSS JOIN resource r
+            LEFT JOIN position f ON f.resource_id = r.id AND {FRESH}
+            WHERE r.skills @> ARRAY[k.skill] AND {_ABLE} AND {_FREE} OFFSET 0
+        ) s ORDER BY s.xy <-> asked.xy LIMIT :nearest
     ) h
-    ORDER BY h.home_xy <-> asked.xy LIMIT :nearest
 ), listed AS (
     SELECT id FROM near UNION SELECT id FROM own UNION SELECT id FROM skilled
 )

@@ -52,6 +52,10 @@ _INCIDENT = "SELECT id, area_id, closed, outcome FROM incident WHERE id = :id FO
 _INCIDENT_SHARED = text(_INCIDENT.format("SHARE"))  # others may send there meanwhile, none close it
 _INCIDENT_LOCKED = text(_INCIDENT.format("NO KEY UPDATE"))
 
+# First the locks: a second statement then sees what others did while they were waited for.
+_LOCK_RESOURCES = text("""
+SELECT id FROM resource WHERE id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE
+""")
 _RESOURCES = text("""
 SELECT r.id, r.name, t.form, r.withdrawn,
        CASE WHEN r.status <> 'available' THEN r.status
@@ -60,7 +64,7 @@ SELECT r.id, r.name, t.form, r.withdrawn,
             WHEN NOT on_duty(s, now(), :timezone) THEN 'off_duty' END AS unavailable
 FROM resource r JOIN resource_kind t ON t.name = r.kind
 LEFT JOIN shift s ON s.name = r.shift
-WHERE r.id = ANY (:ids) ORDER BY r.id FOR NO KEY UPDATE OF r
+WHERE r.id = ANY (:ids) ORDER BY r.id
 """)
 
 # Whether there is room is not asked: the trigger raises `load`, and the check on the row decides.
@@ -124,6 +128,7 @@ def send(
             refusals.need(choice.override, "override", "An override")
     _open_incident(connection, incident_id, _INCIDENT_SHARED)
     asked = {"ids": ids, "timezone": settings().timezone}
+    connection.execute(_LOCK_RESOURCES, {"ids": ids})
     resources = connection.execute(_RESOURCES, asked).mappings().all()
     refusals.check_resources(resources, ids, insisted)
     values = {

@@ -182,7 +182,7 @@ FROM event_gone g
 _CLEAN_MESSAGES = text("""
 DELETE FROM message m USING event e, subscription s
 WHERE e.id = m.event_id AND s.id = m.subscription_id AND e.seq <= :gone
-  AND (m.delivered IS NOT NULL OR (m.dead IS NOT NULL AND s.withdrawn IS NOT NULL))
+  AND (m.delivered IS NOT NULL OR s.withdrawn IS NOT NULL)
 """)
 _CLEAN_EVENTS = text("""
 DELETE FROM event e

@@ -130,7 +130,10 @@ class _Board:
 
     def _candidates(self, n: int) -> dict[int, Candidate]:
         row = self.rows[n]
-        question = Question(row["lon"], row["lat"], self.rule(row), row["area_id"])
+        question = Question(
+            row["lon"], row["lat"], self.rule(row), row["area_id"],
+            without=candidates.asked_before(self._connection, row["id"]),
+        )  # fmt: skip
         listed = candidates.reachable_of(
             self._connection, question, self._travel, nearest=self._asked[n]
         )

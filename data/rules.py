@@ -45,6 +45,8 @@ SELECT kind, resource_kinds, skills, reach_s, weights, lower(recorded) AS since,
 FROM dispatch_rule WHERE upper_inf(recorded) ORDER BY kind NULLS FIRST
 """)
 
+LOCK = 0x72756C65  # advisory: one rule is put in force at a time
+_ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
 _END = text("""
 UPDATE dispatch_rule SET recorded = tstzrange(lower(recorded), clock_timestamp())
 WHERE kind IS NOT DISTINCT FROM CAST(:kind AS text) AND upper_inf(recorded)
@@ -62,6 +64,11 @@ SELECT ARRAY(SELECT unnest(CAST(:kinds AS text[])) EXCEPT SELECT name FROM resou
        ARRAY(SELECT name FROM resource_kind ORDER BY name) AS all_kinds,
        ARRAY(SELECT name FROM skill ORDER BY name) AS all_skills
 """)
+
+
+_FACILITY = text(
+    "SELECT name FROM resource_kind WHERE name = ANY (:kinds) AND form = 'facility' LIMIT 1"
+)
 
 
 def of(connection: Connection, kind: str | None, at: Any = None) -> Rule:
@@ -84,6 +91,7 @@ def put(connection: Connection, rule: Rule, *, actor: str, reason: str = "") -> 
         A kind, a skill or a weight is not known, or nobody would be asked.
     """
     check(connection, rule)
+    connection.execute(_ALONE, {"lock": LOCK})
     connection.execute(_END, {"kind": rule.kind})
     values = {**vars(rule), "weights": json.dumps(rule.weights), "actor": actor, "reason": reason}
     values |= {"resource_kinds": list(rule.resource_kinds), "skills": list(rule.skills)}
@@ -102,6 +110,13 @@ def check(connection: Connection, rule: Rule) -> None:
     if rule.reach_s <= 0:
         raise RuleError("the reach is a number of seconds above 0", "reach_s")
     known(connection, rule.resource_kinds, rule.skills)
+    asked = {"kinds": list(rule.resource_kinds)}
+    if place := connection.execute(_FACILITY, asked).scalar():
+        raise RuleError(
+            f"{place} is a kind of facility: people are sent to it, it is not sent; ask "
+            "GET /api/v1/nearest for the nearest one",
+            "resource_kinds",
+        )
     try:
         Weights.of(rule.weights)
     except ValueError as error:

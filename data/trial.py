@@ -18,7 +18,9 @@ SELECT i.id, i.opened, ST_X(i.geom) AS lon, ST_Y(i.geom) AS lat, i.area_id,
        ARRAY(SELECT resource_id FROM assignment s WHERE s.incident_id = i.id
              AND s.state <> 'declined' ORDER BY s.id) AS sent
 FROM incident i
-WHERE i.geom IS NOT NULL AND i.kind IS NOT DISTINCT FROM coalesce(CAST(:kind AS text), i.kind)
+WHERE i.geom IS NOT NULL AND CASE WHEN CAST(:kind AS text) IS NOT NULL THEN i.kind = :kind
+      ELSE NOT EXISTS (SELECT FROM dispatch_rule r WHERE r.kind = i.kind AND upper_inf(r.recorded))
+      END
 ORDER BY i.opened DESC LIMIT :last
 """)
 
@@ -26,8 +28,8 @@ ORDER BY i.opened DESC LIMIT :last
 def run(connection: Connection, tried: Rule, travel: Travel, last: int = 200) -> dict[str, Any]:
     """Ask anew who should have gone to the last incidents of the rule's kind.
 
-    Shifts and leave count as of each incident; loads and positions of the past are not kept, so
-    those of now stand in for both rules alike.
+    Shifts and leave count as of each incident; everybody is looked for at home, with the load of
+    now, for both rules alike. The general rule is tried on the kinds that have none of their own.
 
     Returns, for the rule in force (`now`) and the one that is tried (`tried`): to how many
     somebody would have been proposed, within the reach, the median and 95th percentile of the

@@ -86,10 +86,13 @@ class Crew:
                 if incident["under_way"]:
                     self._carry_on(client, number)
                 else:
-                    self._in(self._between(3, 15), partial(self._send, number=number))
+                    self._in(self._between(20, 60), partial(self._send, number=number))
         self._in(LOOK_S, self._look)
 
     def _send(self, client: httpx.Client, number: int, rank: int = 0) -> None:
+        incident = _read(client, f"/incidents/{number}")
+        if incident["closed"] or incident["under_way"]:
+            return  # somebody else was faster
         found = _read(client, f"/incidents/{number}/candidates")["candidates"]
         people = [each for each in found if each["resource"]["form"] != "facility"]
         if rank >= len(people):

@@ -1,5 +1,6 @@
 """A report opens an incident, and the answer says who could go."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
 import pytest
@@ -28,6 +29,7 @@ def _people(engine):
             lon, lat = WEST + (column + 0.5) * STEP, SOUTH + (row + 0.5) * STEP
             people.add(connection, f"lead {code}", lon, lat, home_area_id=ids[code], capacity=2)
         people.add(connection, "centre", WEST, SOUTH, kind="centre", skills=["counselling"])
+        people.add(connection, "patrol", WEST - STEP, SOUTH, kind="patrol", mode="car")
 
 
 def report(client, column=0.2, row=0.7, query="", **more):
@@ -162,7 +164,7 @@ def test_the_nearest_centre_that_offers_something(client):
 def test_a_rule_is_put_tried_and_ended(client):
     kind = "火警"
     number = report(client, kind=kind)["id"]
-    rule = {"kind": kind, "resource_kinds": ["centre"], "reach_s": 60, "weights": {"task": 3}}
+    rule = {"kind": kind, "resource_kinds": ["patrol"], "reach_s": 1, "weights": {"task": 3}}
     tried = client.post("/api/v1/dispatch-rules/trial", json=rule).json()
     assert (tried["incidents"], tried["changed"]) == (1, 1)
     assert tried["now"]["proposed"] == tried["tried"]["proposed"] == 1
@@ -172,7 +174,7 @@ def test_a_rule_is_put_tried_and_ended(client):
     assert put.json()["actor"] == "chief"
     after = client.get(f"/api/v1/incidents/{number}/candidates").json()
     assert (after["rule"]["kind"], after["rule"]["weights"]["task"]) == (kind, 3)
-    assert [c["resource"]["kind"] for c in after["candidates"]] == ["centre"]
+    assert [c["resource"]["kind"] for c in after["candidates"]] == ["patrol"]
     assert after["shortfalls"][0]["reason"] == "beyond_reach"
     client.put("/api/v1/dispatch-rules", json={**rule, "resource_kinds": ["grid_lead"]})
     assert [r["kind"] for r in client.get("/api/v1/dispatch-rules").json()["rules"]].count(
@@ -189,6 +191,7 @@ def test_a_rule_is_put_tried_and_ended(client):
     [
         ({"resource_kinds": []}, "resource_kinds"),
         ({"resource_kinds": ["wizard"]}, "'wizard'; there are centre"),
+        ({"resource_kinds": ["grid_lead", "centre"]}, "Centre is a kind of facility"),
         ({"skills": ["flying"]}, "'flying'; there are arbitration"),
         ({"weights": {"speed": 1}}, "'speed'; there are travel"),
         ({"weights": {"task": -1}}, "from 0 to"),
@@ -221,3 +224,11 @@ def test_who_declined_is_not_proposed_again_and_the_next_is(client):
     assert instead["resource"]["id"] == under_way[0]["resource"]["id"]
     again = client.get(path).json()["candidates"]
     assert first["id"] not in [c["resource"]["id"] for c in again]
+
+
+def test_rules_of_a_kind_put_at_once_are_put_one_after_another(client):
+    rule = {"kind": "噪音/扰民", "resource_kinds": ["grid_lead"]}
+    with ThreadPoolExecutor(8) as pool:
+        put = lambda _: client.put("/api/v1/dispatch-rules", json=rule).status_code  # noqa: E731
+        assert set(pool.map(put, range(16))) == {200}
+    assert client.delete("/api/v1/dispatch-rules/噪音/扰民").status_code == 204

@@ -146,7 +146,8 @@ def test_who_answers_for_the_place_is_listed_however_many_are_nearer(connection)
     )
     found = ask(connection, weights={"other_area": 60})
     assert names(found)[:2] == ["lead", "officer"]
-    assert found.candidates[0].row["at_home"] and home
+    assert found.candidates[0].row["id"] == home
+    assert found.candidates[0].row["at_home"]
     assert [a["code"] for a in found.candidates[1].row["answers_for"]] == ["b0"]
 
 
@@ -188,3 +189,27 @@ def test_late_is_said_with_the_nearest(connection):
     people.add(connection, "slow", LON + 0.1, LAT)
     [short] = ask(connection, reach_s=600).shortfalls
     assert (short.reason, short.nearest.row["name"]) == ("beyond_reach", "slow")
+
+
+def test_a_common_skill_does_not_hide_a_rare_one(connection):
+    for n in range(30):
+        people.add(connection, f"common{n}", LON, LAT, kind="mediator", skills=["family"])
+    people.add(connection, "rare", LON + 0.05, LAT, kind="mediator", skills=["land"])
+    found = ask(connection, skills=["family", "land"], limit=100, reach_s=10**6)
+    assert "rare" in names(found)
+    assert found.shortfalls == []
+
+
+def test_a_skill_is_looked_for_where_people_are_now(connection):
+    for n in range(30):
+        people.add(connection, f"home{n}", LON + 0.01, LAT, kind="informant", skills=["first_aid"])
+    here = people.add(connection, "here", LON + 0.4, LAT, kind="informant", skills=["first_aid"])
+    people.fix(connection, here, LON, LAT)
+    found = ask(connection, kinds=("informant",), needed=["first_aid"])
+    assert names(found)[0] == "here"
+
+
+def test_who_was_asked_before_is_left_out(connection):
+    first = people.add(connection, "first", LON, LAT)
+    people.add(connection, "second", LON, LAT)
+    assert names(ask(connection, without=[first])) == ["second"]
