@@ -14,6 +14,7 @@ from data.events import Bounds, Event, Filter
 from data.sequencer import Sequencer
 
 QUEUE = 1000  # events that a listener may be behind what happens now
+MOST_ASKING = 3  # streams that ask for what they missed at once: the pool is for everybody
 MOST_BEHIND = 10_000  # events that one who comes back may be behind
 HEARTBEAT_S = 15.0
 READY_S = 5.0
@@ -58,6 +59,7 @@ class Hub:
         self._loop = asyncio.get_running_loop()
         self._listeners: set[Listener] = set()
         self._closed = False
+        self._asking = asyncio.Semaphore(MOST_ASKING)
         self._sequencer = Sequencer(url, self._hear, ours=ours)
         self._sequencer.start()
 
@@ -150,8 +152,9 @@ class Hub:
     async def _read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the database to the end: a client who goes must not take a connection along."""
         with anyio.CancelScope(shield=True):
-            answer = await self._database.read(asked, *args, **kwargs)
-        return answer  # noqa: RET504 (for mypy, to which a scope may swallow errors)
+            async with self._asking:
+                answer = await self._database.read(asked, *args, **kwargs)
+        return answer
 
     async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
         """What happens now, until the queue overflows or the service stops; None: a heartbeat."""

@@ -29,9 +29,15 @@ Most = Annotated[int, Query(ge=1, le=candidates.NEAREST, description="so many, b
 Language = Annotated[Lang, Query(description="of the words in the answer")]
 Kinds = Annotated[
     list[Word] | None,
-    Query(alias="resource_kind", description="these kinds of resource instead of the rule's"),
+    Query(
+        alias="resource_kind",
+        max_length=50,
+        description="these kinds of resource instead of the rule's",
+    ),
 ]
-Skills = Annotated[list[Word] | None, Query(alias="skill", description="only who has them all")]
+Skills = Annotated[
+    list[Word] | None, Query(alias="skill", max_length=50, description="only who has them all")
+]
 
 
 @router.get(
@@ -125,7 +131,7 @@ async def nearest(
     lon: Annotated[Number, Query(description="longitude, or easting, in the datum")],
     lat: Annotated[Number, Query(description="latitude, or northing, in the datum")],
     datum: Annotated[Word, Query(description="wgs84, cgcs2000, gcj02, bd09 or EPSG:…")],
-    kinds: Annotated[list[Word], Query(alias="resource_kind", min_length=1)],
+    kinds: Annotated[list[Word], Query(alias="resource_kind", min_length=1, max_length=50)],
     skills: Skills = None,
     at: Annotated[Moment | None, Query(description="who is on duty then; else now")] = None,
     limit: Most = 5,
@@ -137,7 +143,11 @@ async def nearest(
         rules.known(connection, kinds, skills or ())
         point = reports.normalise(lon, lat, datum, 1.0)
         question = Question(
-            point.lon, point.lat, Rule(None, kinds, reach_s=DAY_S), at=at, needed=skills or ()
+            point.lon,
+            point.lat,
+            Rule(None, list(dict.fromkeys(kinds)), reach_s=DAY_S),
+            at=at,
+            needed=skills or (),
         )
         return answered(connection, question, way, limit=limit, lang=lang)
 

@@ -24,6 +24,7 @@ from data.server_programs import ServerError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
+MOST_FAULTS = 100  # that an answer lists: a body of megabytes may have a million
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -360,7 +361,10 @@ def of_dispatch(error: DispatchError) -> Problem:
 
 def of_validation(errors: Sequence[Any]) -> Problem:
     """The problem that pydantic's errors are; the first of them is the sentence."""
-    faults = [{"field": _path(error["loc"]), "detail": _sentence(error["msg"])} for error in errors]
+    faults = [
+        {"field": _path(error["loc"]), "detail": _sentence(error["msg"])}
+        for error in errors[:MOST_FAULTS]
+    ]
     first = faults[0]
     detail = f"{first['field']}: {first['detail']}" if first["field"] else first["detail"]
     return Problem("validation", detail, field=first["field"] or None, errors=faults)

@@ -25,8 +25,10 @@ class Wanted(Incoming):
     """A rule as it should be."""
 
     kind: Word | None = Field(None, description="of incident; null: for all that have none")
-    resource_kinds: list[Word] = Field(min_length=1, description="who is asked")
-    skills: list[Word] = Field(default_factory=list, description="wanted of somebody at the place")
+    resource_kinds: list[Word] = Field(min_length=1, max_length=50, description="who is asked")
+    skills: list[Word] = Field(
+        default_factory=list, max_length=50, description="wanted of somebody at the place"
+    )
     reach_s: int = Field(1800, ge=1, le=864_000, description="within what time, seconds")
     weights: dict[str, float] = Field(
         default_factory=dict, description="minutes that a thing is worth, where not the usual ones"
@@ -34,7 +36,8 @@ class Wanted(Incoming):
 
     def rule(self) -> Rule:
         """The rule of the domain."""
-        return Rule(self.kind, self.resource_kinds, self.skills, self.reach_s, self.weights)
+        kinds, skills = dict.fromkeys(self.resource_kinds), dict.fromkeys(self.skills)
+        return Rule(self.kind, list(kinds), list(skills), self.reach_s, self.weights)
 
 
 class Put(Wanted):

@@ -143,7 +143,8 @@ def note(connection: Connection, subscription: int, verdicts: Sequence[Verdict])
         else:
             values = {
                 "message": verdict.message,
-                "error": verdict.error[:MOST_ERROR],
+                # what a receiver says may hold what no text of the database can
+                "error": verdict.error.replace("\0", "")[:MOST_ERROR],
                 "tries": min(verdict.tries or chosen.delivery_tries, chosen.delivery_tries),
                 "wait_s": verdict.wait_s or 0.0,
                 "longest_s": LONGEST_WAIT_S,

@@ -20,6 +20,10 @@ _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_
 Address = IPv4Address | IPv6Address
 
 
+# Where clouds keep credentials beside the link-local addresses.
+CREDENTIALS = frozenset(map(ip_address, ("100.100.100.200", "fd00:ec2::254")))
+
+
 class Poster:
     """Posts to web addresses: no redirects, so many seconds in all, little of the answer read.
 
@@ -117,7 +121,8 @@ class Poster:
         if address.is_loopback:
             return self._loopback
         return not (
-            address.is_link_local
+            address in CREDENTIALS
+            or address.is_link_local
             or address.is_unspecified
             or address.is_multicast
             or address.is_reserved
@@ -174,4 +179,5 @@ def _judge(response: httpx.Response, answer: str) -> None:
 def _wish(response: httpx.Response) -> float | None:
     """What Retry-After asks for, within reason; one that names a date is passed over."""
     wish = response.headers.get("retry-after")
-    return min(float(wish), LONGEST_WISH_S) if wish and wish.isdigit() else None
+    is_number = wish and wish.isascii() and wish.isdigit()
+    return min(float(wish), LONGEST_WISH_S) if is_number else None

@@ -232,3 +232,13 @@ def test_rules_of_a_kind_put_at_once_are_put_one_after_another(client):
         put = lambda _: client.put("/api/v1/dispatch-rules", json=rule).status_code  # noqa: E731
         assert set(pool.map(put, range(16))) == {200}
     assert client.delete("/api/v1/dispatch-rules/噪音/扰民").status_code == 204
+
+
+def test_kinds_named_again_are_asked_once_and_too_many_are_refused(client):
+    rule = {"kind": "twice", "resource_kinds": ["grid_lead"] * 3, "skills": ["labour"] * 2}
+    put = client.put("/api/v1/dispatch-rules", json=rule).json()
+    assert (put["resource_kinds"], put["skills"]) == (["grid_lead"], ["labour"])
+    client.delete("/api/v1/dispatch-rules/twice")
+    many = client.put("/api/v1/dispatch-rules", json={**rule, "resource_kinds": [1] * 100_000})
+    assert many.status_code == 422
+    assert len(many.content) < 100_000
