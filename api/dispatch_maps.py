@@ -145,7 +145,7 @@ def _queue(connection: Connection, kind: str | None, area: str | None) -> dict[s
         **since,
         **stored.how_many(connection, kind=kind, under=within),
         "kinds": stored.open_kinds(connection),
-        "incidents": [_line(row) for row in rows],
+        "incidents": [_line(dict(row)) for row in rows],
     }
 
 

@@ -105,7 +105,8 @@ def _names_at(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.object_]:
     free = shapes.copy()
     for i in np.unique(around):
         free[i] = shapely.difference(shapes[i], shapely.union_all(shapes[within[around == i]]))
-    return shapely.point_on_surface(free)
+    points: npt.NDArray[np.object_] = shapely.point_on_surface(free)
+    return points
 
 
 def _features(frame: gpd.GeoDataFrame) -> dict[str, Any]:

@@ -18,7 +18,7 @@
     return `<li data-incident="${each.id}"${arrived.has(each.id) ? ' class="new"' : ""}><a href="${href(each.id)}">${mark(each)}
       <span class="title"><b>${esc(each.kind ?? t("no_kind"))}</b> ${esc(each.about)}</span>
       <time data-since="${each.opened}" title="${wangge.exact(each.opened)}"></time>
-      <small>${esc(where)}</small><small class="${each.going ? "" : "alarm"}">${people}</small></a></li>`;
+      <small>${esc(where)}</small><small class="${each.going || each.urgency > 2 ? "" : "alarm"}">${people}</small></a></li>`;
   };
 
   let written = "";
