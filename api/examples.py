@@ -26,6 +26,10 @@ RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
 STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
 LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
 SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
+DEPLOYMENT_REQUEST: dict[str, Any] = _EXAMPLES["deployment_request"]
+ATTENDANCE_REQUEST: dict[str, Any] = _EXAMPLES["attendance_request"]
+FILL_REQUEST: dict[str, Any] = _EXAMPLES["fill_request"]
+MATCHING_REQUEST: dict[str, Any] = _EXAMPLES["matching_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -47,6 +51,10 @@ EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
 SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
 SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
 TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
+PLANNED, DEPLOYMENT = _EXAMPLES["planned"], _EXAMPLES["deployment"]
+DEPLOYMENTS, DEPLOYMENT_CANCELLED = _EXAMPLES["deployments"], _EXAMPLES["deployment_cancelled"]
+MATCHED, GAPS = _EXAMPLES["matched"], _EXAMPLES["gaps"]
+ATTENDANCES, ATTENDANCE = _EXAMPLES["attendances"], _EXAMPLES["attendance"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -151,7 +151,7 @@ class Hub:
         """Ask the database to the end: a client who goes must not take a connection along."""
         with anyio.CancelScope(shield=True):
             answer = await self._database.read(asked, *args, **kwargs)
-        return answer  # noqa: RET504  (within the scope mypy supposes that it may be cancelled)
+        return answer  # noqa: RET504 (for mypy, to which a scope may swallow errors)
 
     async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
         """What happens now, until the queue overflows or the service stops; None: a heartbeat."""

@@ -207,17 +207,23 @@ def _nowhere(rule: Rule, needed: Sequence[str], way: Travel, lang: Lang) -> dict
     }
 
 
-def _candidate(c: Candidate, rank: int, words: Reasons) -> dict[str, Any]:
-    row, reasons, against = c.row, words.for_it(c), words.against(c)
+def person_shown(c: Candidate, words: Reasons) -> dict[str, Any]:
+    """A candidate as somebody, without what speaks for and against it."""
+    row = c.row
     person = ("id", "kind", "form", "name", "organisation", "mode", "skills", "load", "capacity")
     return {
+        **{name: row[name] for name in person},
+        "kind_title": words.title(row),
+        "point": {"lon": row["lon"], "lat": row["lat"]},
+        "by_position": row["by_position"],
+    }
+
+
+def _candidate(c: Candidate, rank: int, words: Reasons) -> dict[str, Any]:
+    reasons, against = words.for_it(c), words.against(c)
+    return {
         "rank": rank,
-        "resource": {
-            **{name: row[name] for name in person},
-            "kind_title": words.title(row),
-            "point": {"lon": row["lon"], "lat": row["lat"]},
-            "by_position": row["by_position"],
-        },
+        "resource": person_shown(c, words),
         "travel_s": round(c.travel_s),
         "distance_m": round(c.distance_m),
         "by_road": c.by_road,

@@ -11,14 +11,17 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    deployments,
     dispatch_maps,
     dispatches,
     events,
+    gaps,
     guard,
     health,
     incidents,
     locate,
     maps,
+    matching,
     phones,
     positions,
     problems,
@@ -36,8 +39,8 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, dispatches, rules, resources, positions, phones, areas,
-    events, subscriptions, health, maps, dispatch_maps,
+    locate, reports, triage, incidents, dispatches, matching, deployments, gaps, rules, resources,
+    positions, phones, areas, events, subscriptions, health, maps, dispatch_maps,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -46,6 +49,7 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
+    {"name": "deployments", "description": "Many people to many places, in shifts."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "positions", "description": "Where people and vehicles are, and their phones."},

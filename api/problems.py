@@ -15,7 +15,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
+from data.deployments import DeploymentError
 from data.errors import InputError
+from data.gaps import GapError
 from data.refusals import DispatchError
 from data.reports import TRIAGE
 from data.server_programs import ServerError
@@ -75,6 +77,38 @@ KINDS: dict[str, Kind] = {
         "There is no such incident",
         "An incident has the number of the report that opened it; GET /api/v1/incidents lists "
         "those that are open.",
+    ),
+    "area-too-large": Kind(
+        422,
+        "The area is too large",
+        "Gap cover is worked out for a town or a village; ask for one of those within it.",
+    ),
+    "deployment-unknown": Kind(
+        404,
+        "There is no such deployment",
+        "GET /api/v1/deployments lists them, the newest first.",
+    ),
+    "deployment-refused": Kind(
+        422,
+        "The deployment cannot be planned",
+        "Its sites, shifts or people do not go together, or are too many for one plan; the detail "
+        "says which and what to change.",
+    ),
+    "deployment-cancelled": Kind(
+        409,
+        "The deployment was cancelled",
+        "Its people are free again; plan a new one with POST /api/v1/deployments.",
+    ),
+    "attendance-unknown": Kind(
+        404,
+        "They are not planned there",
+        "GET /api/v1/deployments/{number}/people lists who goes where.",
+    ),
+    "attendance-refused": Kind(
+        409,
+        "The attendance cannot become this",
+        "Somebody who is planned checks in or is absent; who has checked in checks out. The "
+        "detail says how it stands.",
     ),
     "rule-unknown": Kind(
         404,
@@ -262,6 +296,12 @@ _NAMES = {
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",
 }  # fmt: skip
+_PLANS = {
+    "unknown": "deployment-unknown", "cancelled": "deployment-cancelled",
+    "refused": "deployment-refused", "unknown_area": "area-unknown",
+    "not_planned": "attendance-unknown", "attendance": "attendance-refused",
+    "too_large": "area-too-large",
+}  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
     "datum-unsupported", "not-a-number", "null-island", "swapped", "metres", "degrees",
@@ -376,6 +416,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(InputError, _on_input)
+    app.add_exception_handler(DeploymentError, _on_plan)
+    app.add_exception_handler(GapError, _on_plan)
     app.add_exception_handler(DispatchError, _on_dispatch)
 
 
@@ -424,6 +466,12 @@ async def _on_input(request: Request, error: Exception) -> Response:
 async def _on_dispatch(request: Request, error: Exception) -> Response:
     assert isinstance(error, DispatchError)
     return of_dispatch(error).response()
+
+
+async def _on_plan(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DeploymentError | GapError)
+    name = _PLANS[error.reason]
+    return Problem(name, _sentence(str(error)), field=error.field).response()
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -26,21 +26,24 @@ _FREE = """r.status = 'available' AND r.load < r.capacity
               AND NOT EXISTS (SELECT FROM leave l
                               WHERE l.resource_id = r.id AND l.during @> asked.at)"""
 # Positions are a little ahead where clocks differ.
-_FRESH = """f.at > asked.at - make_interval(secs => :fresh_s)
+FRESH = """f.at > asked.at - make_interval(secs => :fresh_s)
               AND f.at <= asked.at + interval '1 minute'
               AND coalesce(f.accuracy_m, 0) <= :accurate_m"""
 
-# Which shifts are on duty, and the areas of every layer whose responsible people count.
-_ASKED = """
+# The shifts that are on duty at the moment `asked.at`.
+DUTY = """duty AS MATERIALIZED (
+    SELECT coalesce(array_agg(s.name), '{}') AS shifts
+    FROM asked, shift s WHERE on_duty(s, asked.at, :timezone)
+)"""
+
+# Beside them the areas of every layer whose responsible people count.
+_ASKED = f"""
 WITH asked AS MATERIALIZED (
     SELECT coalesce(CAST(:at AS timestamptz), now()) AS at,
            ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS pt,
            ST_Transform(ST_SetSRID(ST_MakePoint(:lon, :lat), 4326), 3395) AS xy
-), duty AS MATERIALIZED (
-    SELECT coalesce(array_agg(s.name), '{}') AS shifts
-    FROM asked, shift s WHERE on_duty(s, asked.at, :timezone)
-), areas AS MATERIALIZED (
-    SELECT coalesce(array_agg(DISTINCT v.area_id), '{}') || CAST(:area_id AS bigint) AS ids
+), {DUTY}, areas AS MATERIALIZED (
+    SELECT coalesce(array_agg(DISTINCT v.area_id), '{{}}') || CAST(:area_id AS bigint) AS ids
     FROM asked, area_piece p
     CROSS JOIN LATERAL (SELECT v.* FROM area_version v WHERE v.id = p.version_id OFFSET 0) v
     WHERE p.geom && asked.pt AND ST_Intersects(p.geom, asked.pt)
@@ -71,7 +74,7 @@ JOIN resource_kind t ON t.name = r.kind
 LEFT JOIN organisation o ON o.id = r.organisation_id
 LEFT JOIN area ha ON ha.id = r.home_area_id
 LEFT JOIN LATERAL (
-    SELECT f.*, {_FRESH} AS fresh FROM position f WHERE f.resource_id = r.id
+    SELECT f.*, {FRESH} AS fresh FROM position f WHERE f.resource_id = r.id
 ) f ON true
 """
 
@@ -87,7 +90,7 @@ NEAREST_STATEMENT = text(f"""
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
             WHERE r.kind = k.kind AND {_ASKABLE} AND {_WALK} AND {_FREE}
-              AND NOT EXISTS (SELECT FROM position f WHERE f.resource_id = r.id AND {_FRESH})
+              AND NOT EXISTS (SELECT FROM position f WHERE f.resource_id = r.id AND {FRESH})
             ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
         ) h
         UNION ALL
@@ -95,7 +98,7 @@ NEAREST_STATEMENT = text(f"""
             SELECT r.id, f.xy <-> asked.xy AS d
             FROM position f CROSS JOIN LATERAL (
                 SELECT r.* FROM resource r WHERE r.id = f.resource_id OFFSET 0) r
-            WHERE {_FRESH} AND {_WALK} AND {_KIND} AND {_FREE}
+            WHERE {FRESH} AND {_WALK} AND {_KIND} AND {_FREE}
             ORDER BY f.xy <-> asked.xy LIMIT :nearest
         ) f
     ) n ORDER BY n.d, n.id LIMIT :nearest
@@ -208,21 +211,32 @@ class Found:
 def find(connection: Connection, question: Question, travel: Travel, limit: int = 5) -> Found:
     """Look for the best `limit` to send to a place."""
     asked = parameters(question)
-    rows = connection.execute(NEAREST_STATEMENT, asked).mappings().all()
-    everybody = _ranked(rows, question, travel)
-    reachable = [c for c in everybody if np.isfinite(c.travel_s)]
-    names = [*question.needed, *question.rule.skills]
-    titles = connection.execute(_SKILL_TITLES, {"names": names}).all() if names else []
+    reachable = reachable_of(connection, question, travel)
     return Found(
         reachable[:limit],
         _shortfalls(connection, question, asked, reachable),
-        {row.name: (row.title, row.title_en) for row in titles},
+        skill_titles(connection, [*question.needed, *question.rule.skills]),
     )
 
 
 def asked_before(connection: Connection, incident_id: int) -> list[int]:
     """The resources that an incident has already, or that declined it."""
     return list(connection.execute(_ASKED_BEFORE, {"id": incident_id}).scalars())
+
+
+def reachable_of(
+    connection: Connection, question: Question, travel: Travel, nearest: int = NEAREST
+) -> list[Candidate]:
+    """All of about the `nearest` who have a way to the place, best first."""
+    asked = parameters(question) | {"nearest": nearest}
+    rows = connection.execute(NEAREST_STATEMENT, asked).mappings().all()
+    return [c for c in _ranked(rows, question, travel) if np.isfinite(c.travel_s)]
+
+
+def skill_titles(connection: Connection, names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """What skills are called in Chinese and in English."""
+    rows = connection.execute(_SKILL_TITLES, {"names": list(names)}).all() if names else []
+    return {row.name: (row.title, row.title_en) for row in rows}
 
 
 def parameters(question: Question) -> dict[str, Any]:

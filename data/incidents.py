@@ -23,6 +23,9 @@ _OPEN = text(f"""
 SELECT {_COLUMNS} FROM incident i JOIN report r ON r.id = i.id LEFT JOIN area a ON a.id = i.area_id
 WHERE i.closed IS NULL AND (CAST(:kind AS text) IS NULL OR i.kind = :kind)
   AND (CAST(:under AS bigint[]) IS NULL OR i.area_id = ANY (:under))
+  AND (NOT CAST(:unsent AS boolean) OR NOT EXISTS (
+       SELECT FROM assignment s WHERE s.incident_id = i.id
+       AND s.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')))
   AND (CAST(:after AS bigint) IS NULL OR (i.urgency, i.opened, i.id) > (
        SELECT l.urgency, l.opened, l.id FROM incident l WHERE l.id = :after))
 ORDER BY i.urgency, i.opened, i.id LIMIT :limit
@@ -65,6 +68,7 @@ def open_ones(
     *,
     kind: str | None = None,
     under: Sequence[int] | None = None,
+    unsent: bool = False,
     after: int | None = None,
     limit: int = 100,
 ) -> list[RowMapping]:
@@ -73,11 +77,12 @@ def open_ones(
     Parameters
     ----------
     under : only those of these areas
+    unsent : only those that nobody is under way to
     after : number of the last one seen, to go on from
     """
     asked = {
         "kind": kind, "under": None if under is None else list(under), "after": after,
-        "limit": limit,
+        "limit": limit, "unsent": unsent,
     }  # fmt: skip
     return list(connection.execute(_OPEN, asked).mappings())
 

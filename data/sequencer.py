@@ -25,7 +25,7 @@ LOCK = 0x65766E74  # advisory
 # In which a commit is found that nobody woke the thread for: another program's, an import's. A
 # NOTIFY in its transaction would be quicker, but lets commits through one by one (8 writers: 300
 # instead of 2,000 a second).
-POLL_S = 0.2
+POLL_S = 0.1
 RETRY_S = (0.2, 5.0)  # between attempts to reach a database that is away: the first, the longest
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Sequencer:
 
     def wake(self) -> None:
         """Say that something was committed, so that it is numbered at once; from any thread."""
-        with suppress(BlockingIOError):  # it has been rung often enough
+        with suppress(OSError):  # it has been rung often enough, or the thread has ended
             self._bell.send(b"!")
 
     def stop(self) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events
+from data import events, positions, requests
 from data.settings import settings
 
 
@@ -28,7 +28,17 @@ def _clean_events(connection: Connection, now: datetime) -> int:
     return events.clean(connection, now, settings().event_days)
 
 
+def _forget_tracks(connection: Connection, now: datetime) -> int:
+    return positions.forget(connection, now - timedelta(days=settings().track_days))
+
+
+def _clean_requests(connection: Connection, _now: datetime) -> int:
+    return requests.clean(connection)
+
+
 # Another periodic task is another line here.
 TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
+    "forget tracks": Task("17 * * * *", _forget_tracks),
+    "clean requests": Task("27 * * * *", _clean_requests),
 }

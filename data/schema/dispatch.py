@@ -175,6 +175,7 @@ class Attendance(Base):
     state: Mapped[str] = mapped_column(server_default="planned")
     since: Mapped[datetime] = mapped_column(server_default=NOW)
     travel_s: Mapped[float | None]
+    skill: Mapped[str | None]  # that the place asks for; null: a general one
     __table_args__ = (
         one_of("state", ATTENDANCES),
         ExcludeConstraint(

@@ -205,6 +205,7 @@
     remembered.addEventListener("input", () => { localStorage.setItem("wangge.actor", remembered.value.trim()); refuse(""); });
     wangge.synchronise(data.now);
     show(state);
+    map.setMinZoom(8); // who could go may be at the other end of the city
     if (wangge.point) wangge.fit(map, wangge.shown(), { animate: false, maxZoom: 17 });
     wangge.follow(`incident=${data.number}&kinds=${KINDS.join()}`, data.state.seq, read);
     setInterval(() => { if (!document.hidden && isOpen()) read(); }, REFRESH_MS);

@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST
-from tests.data import people
 
 serial = count()
 

@@ -17,7 +17,8 @@ from api.main import create_app
 from api.once import REPLAYED, Once
 from api.problems import Problem
 from data import requests
-from tests.incidents import incident, person
+from tests.people import add as person
+from tests.people import incident
 
 API = "/api/v1"
 keys = (f"key {n}" for n in count())

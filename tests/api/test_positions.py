@@ -15,7 +15,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from api.schemas_positions import Device, Devices, Track, Verdicts
 from gis import datum as datums
-from tests.resources import add_resource
+from tests.people import add as add_resource
 
 LON, LAT = 113.1100, 23.0100
 JSON = {"Content-Type": "application/json"}

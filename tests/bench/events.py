@@ -1,29 +1,39 @@
-"""From commit to a client of the stream, at 50 events a second, beside a bare LISTEN/NOTIFY."""
+"""From commit to a client of the stream, at 50 events a second.
+
+For a report, which the service commits itself, beside its answer; and for what another program
+commits, which the service has to find.
+"""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 
+import httpx
 import psycopg
+from sqlalchemy import text
 
 from layers import console
 from tests.bench.over_http import free_port, wait_for
 from tests.bench.setting import city, spread
 
+Spans = list[tuple[float, float]]  # from when until when each thing happened
+
 RATE, SECONDS = 50, 20
 CLIENTS = (1, 100)
 
-_HAPPEN = "INSERT INTO event (kind, data) VALUES ('bench.happened', jsonb_build_object('n', %s))"
+_HAPPEN = "INSERT INTO event (kind) VALUES ('bench.happened')"
 
-_ASK = b"GET /api/v1/events?kinds=bench.happened HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_ASK = (
+    b"GET /api/v1/events?kinds=bench.happened,report.received HTTP/1.1\r\nHost: localhost\r\n\r\n"
+)
 
 
 def run(_rows: int) -> None:
-    """Print the latencies of both; the aim is a 95th percentile of 250 ms on a screen."""
-    url, _ = city()
+    """Print the latencies; the aim is a 95th percentile of 250 ms on a screen."""
+    url, engine = city()
     port = free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
@@ -32,41 +42,63 @@ def run(_rows: int) -> None:
         wait_for(port)
         lines = []
         for clients in CLIENTS:
-            bare, streamed = asyncio.run(_measure(url.replace("+psycopg", ""), port, clients))
+            answered, told = asyncio.run(_measure(url, port, clients, _reports))
+            _, found = asyncio.run(_measure(url, port, clients, _strangers))
             lines += [
-                (f"{clients} clients, a bare notification", spread(bare)),
-                (f"{clients} clients, the event in the stream", spread(streamed)),
+                (f"{clients} clients, a report from request to answer", spread(answered)),
+                (f"{clients} clients, its event, from the request on", spread(told)),
+                (f"{clients} clients, what another program commits", spread(found)),
             ]
     finally:
         service.terminate()
         service.wait()
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM report WHERE source = 'bench'"))
     console.pairs(f"From commit to the client, {RATE} events/s (p95 at most 250 ms)", lines)
 
 
-async def _measure(url: str, port: int, clients: int) -> tuple[list[float], list[float]]:
-    """Seconds after the commit: of each notification, and of each event at the last client."""
-    committed: list[float] = []
-    count = RATE * SECONDS
-    begun = [asyncio.Event() for _ in range(2)]
-    bare = asyncio.create_task(_notified(url, count, begun[0]))
-    loop = asyncio.get_running_loop()
+async def _measure(
+    url: str, port: int, clients: int, happen: Callable[[str, int, int], Awaitable[Spans]]
+) -> tuple[list[float], list[float]]:
+    """Seconds that each event took to happen, and from its beginning to the last client."""
+    loop, begun, count = asyncio.get_running_loop(), asyncio.Event(), RATE * SECONDS
     others = [await loop.create_connection(Other, "127.0.0.1", port) for _ in range(clients - 1)]
-    stream = asyncio.create_task(_streamed(port, count, begun[1]))
-    for each in begun:
-        await each.wait()
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        start = time.perf_counter()
-        for n in range(count):
-            await asyncio.sleep(max(0.0, start + n / RATE - time.perf_counter()))
-            await connection.execute(_HAPPEN, (n,))
-            committed.append(time.perf_counter())
-    heard, arrived = await bare, await stream
+    stream = asyncio.create_task(_streamed(port, count, begun))
+    await begun.wait()
+    spans = await happen(url, port, count)
+    arrived = await stream
     for transport, _ in others:
         transport.close()
-    return (
-        [at - when for at, when in zip(heard, committed, strict=True)],
-        [arrived[n] - when for n, when in enumerate(committed)],
-    )
+    took = [end - start for start, end in spans]
+    return took, [at - start for at, (start, _) in zip(arrived, spans, strict=True)]
+
+
+async def _reports(url: str, port: int, count: int) -> Spans:
+    """Reports over HTTP, one after another."""
+    spans: Spans = []
+    run = time.time_ns()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        begin = time.perf_counter()
+        for n in range(count):
+            await asyncio.sleep(max(0.0, begin + n / RATE - time.perf_counter()))
+            start = time.perf_counter()
+            report = {"source": "bench", "external_id": f"{run}-{n}", "description": "路灯不亮"}
+            (await client.post("/api/v1/reports", json=report)).raise_for_status()
+            spans.append((start, time.perf_counter()))
+    return spans
+
+
+async def _strangers(url: str, port: int, count: int) -> Spans:
+    """Rows that are committed on a connection of our own; the commit is the beginning."""
+    spans: Spans = []
+    plain = url.replace("+psycopg", "")
+    async with await psycopg.AsyncConnection.connect(plain, autocommit=True) as connection:
+        begin = time.perf_counter()
+        for n in range(count):
+            await asyncio.sleep(max(0.0, begin + n / RATE - time.perf_counter()))
+            await connection.execute(_HAPPEN)
+            spans.append((time.perf_counter(),) * 2)
+    return spans
 
 
 class Other(asyncio.Protocol):
@@ -76,23 +108,16 @@ class Other(asyncio.Protocol):
         transport.write(_ASK)  # type: ignore[attr-defined]
 
 
-async def _notified(url: str, count: int, begun: asyncio.Event) -> list[float]:
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-        await connection.execute("LISTEN event")
-        begun.set()
-        return [time.perf_counter() async for _ in connection.notifies(stop_after=count)]
-
-
-async def _streamed(port: int, count: int, begun: asyncio.Event) -> dict[int, float]:
-    """When each event came, by its number."""
+async def _streamed(port: int, count: int, begun: asyncio.Event) -> list[float]:
+    """When each event came."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(_ASK)
-    arrived: dict[int, float] = {}
+    arrived: list[float] = []
     while len(arrived) < count:
         line = await reader.readline()
         if line.startswith(b"event: position"):
             begun.set()
-        elif line.startswith(b"data: ") and begun.is_set() and b'"kind"' in line:
-            arrived[json.loads(line[6:])["data"]["n"]] = time.perf_counter()
+        elif line.startswith(b"event: "):
+            arrived.append(time.perf_counter())
     writer.close()
     return arrived

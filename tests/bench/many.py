@@ -1,13 +1,20 @@
 """Many at once: deployment, matching and gap cover on arrays, beside the greedy answers."""
 
-import numpy as np
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import numpy as np
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, text
+
+from api.main import create_app
 from gis.deployment import deploy
 from gis.gaps import relocate
 from gis.links import Floats, Ints, Links
 from gis.matching import match
 from layers import console
-from tests.bench.setting import SEED, timed
+from tests.bench.setting import SEED, city, timed
 
 SIDE_M, SPEED_M_S = 30_000, 5.0
 PEOPLE, SITES = 10_000, 500
@@ -21,6 +28,63 @@ def run(_rows: int) -> None:
     _deployment(rng)
     _matching(rng)
     _gaps(rng)
+    over_api(*city())
+
+
+_VOLUNTEERS = text("""
+INSERT INTO resource (source, external_id, kind, name, home, mode, shift)
+SELECT 'bench', 'volunteer ' || n, 'volunteer', '志愿者' || n,
+       ST_SetSRID(ST_MakePoint(113.0 + 0.29 * (n * 0.754877666 % 1),
+                               22.9 + 0.27 * (n * 0.569840291 % 1)), 4326),
+       (ARRAY['foot', 'bicycle', 'moped'])[1 + n % 3], 'spare_time'
+FROM generate_series(1, :count) n ON CONFLICT DO NOTHING
+""")
+_CLEAR = text("DELETE FROM deployment WHERE actor = 'bench'")
+_BENCH = text(
+    "INSERT INTO organisation (code, name, role) VALUES ('bench', 'bench', 'other')"
+    " ON CONFLICT DO NOTHING"
+)
+_JOIN = text(
+    "UPDATE resource SET organisation_id = (SELECT id FROM organisation WHERE code = 'bench')"
+    " WHERE source = 'bench'"
+)
+
+
+def over_api(url: str, engine: Engine) -> None:
+    """Print how long the same deployment takes from the request to the answer, all stored."""
+    with engine.begin() as connection:
+        connection.execute(_BENCH)
+        connection.execute(_VOLUNTEERS, {"count": PEOPLE})
+        connection.execute(_JOIN)
+        connection.execute(_CLEAR)
+    lines = []
+    with TestClient(create_app(url)) as client:
+        for minutes in (30, 120):
+            start = time.perf_counter()
+            answer = client.post("/api/v1/deployments", json=_request(minutes))
+            seconds = time.perf_counter() - start
+            told = answer.json()["totals"]
+            lines.append((f"within {minutes} min", f"{seconds:.2f} s, {told['present']:,} placed"))
+            client.delete(f"/api/v1/deployments/{answer.json()['id']}")
+    console.pairs(f"{PEOPLE:,} volunteers to {SITES} sites over the API (under 5 s)", lines)
+
+
+def _request(minutes: int) -> dict[str, Any]:
+    rng = np.random.default_rng(SEED)
+    now = datetime.now(UTC)
+    saturday = (now + timedelta(days=(5 - now.weekday()) % 7 + 7)).date().isoformat()
+    quota = np.maximum(1, rng.multinomial(PEOPLE, rng.dirichlet(np.full(SITES, 3.0))))
+    evening = {"from": f"{saturday}T19:00:00+08:00", "until": f"{saturday}T22:00:00+08:00"}
+    places = rng.uniform((113.0, 22.9), (113.29, 23.17), (SITES, 2)).tolist()
+    return {
+        "name": "bench", "actor": "bench", "within_s": minutes * 60,
+        "people": {"kinds": ["volunteer"], "organisation": "bench"},
+        "sites": [
+            {"name": f"site {n}", "lon": lon, "lat": lat, "datum": "wgs84",
+             "shifts": [{**evening, "quota": int(quota[n])}]}
+            for n, (lon, lat) in enumerate(places)
+        ],
+    }  # fmt: skip
 
 
 def _deployment(rng: np.random.Generator) -> None:

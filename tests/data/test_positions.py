@@ -14,7 +14,8 @@ from sqlalchemy import text
 from data import devices, positions
 from data.fixes import REFUSALS, Fix
 from gis import datum as datums
-from tests.resources import HOME, add_resource
+from tests.people import HOME
+from tests.people import add as add_resource
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 LON, LAT = 113.1100, 23.0100

@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Locator, expect
 from sqlalchemy import Engine, create_engine, text
 
 from layers.page import PAGE_LIMIT
+from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, WEST, build
 from tests.api.live import serving
-from tests.data import people
 from tests.web.visits import SHOTS, SIZES, Visit, inside, needs_browser
 
 pytestmark = needs_browser

@@ -235,6 +235,7 @@ CREATE TABLE attendance (
     state TEXT DEFAULT 'planned' NOT NULL,
     since TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     travel_s DOUBLE PRECISION,
+    skill TEXT,
     PRIMARY KEY (shift_id, resource_id),
     CONSTRAINT state_known CHECK (state IN ('planned', 'checked_in', 'checked_out', 'absent', 'cancelled')),
     CONSTRAINT one_place_at_a_time EXCLUDE USING gist (resource_id WITH =, during WITH &&) WHERE (state <> 'cancelled'),
