@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, text
 
 from data import incidents, surroundings
+from tests import people
 from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, WEST, build
-from tests.data import people
-from tests.incidents import incident, person
+from tests.people import HOME, incident
 
 LON, LAT = WEST + 0.2 * STEP, SOUTH + 0.7 * STEP
 
@@ -77,7 +77,7 @@ def test_the_nearest_facilities_of_each_kind_and_no_people(connection: Connectio
 
 def test_where_those_are_who_are_under_way(connection: Connection) -> None:
     number = incident(connection)
-    fresh, stale, back = (person(connection) for _ in range(3))
+    fresh, stale, back = (people.add(connection) for _ in range(3))
     connection.execute(
         text(
             "WITH made AS (INSERT INTO dispatch (incident_id, actor) VALUES (:id, 'test')"
@@ -90,7 +90,7 @@ def test_where_those_are_who_are_under_way(connection: Connection) -> None:
     people.fix(connection, fresh, LON, LAT)
     people.fix(connection, stale, LON, LAT, age_s=7200)
     found = surroundings.sent(connection, number)
-    home = {"lon": pytest.approx(113.1), "lat": pytest.approx(23.0)}
+    home = {"lon": pytest.approx(HOME[0]), "lat": pytest.approx(HOME[1])}
     assert [each["id"] for each in found] == [fresh, stale]
     assert found[0]["point"] == {"lon": pytest.approx(LON), "lat": pytest.approx(LAT)}
     assert found[1]["point"] == home
