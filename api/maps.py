@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
+from data import events
 from data import overview as reading
 from data.settings import settings
 from layers.ground import Ground, ground
@@ -76,10 +77,17 @@ async def overview(
     under = await grounds.newest(db)
 
     def draw(connection: Connection) -> str:
+        since = events.bounds(connection).newest if start <= now < until else None
         found = reading.reports(connection, start, until)
         period = (start, min(until, max(now, start)))
         return drawing(
-            under, found, period=period, now=now, timezone=settings().timezone, lang=lang
+            under,
+            found,
+            period=period,
+            now=now,
+            timezone=settings().timezone,
+            lang=lang,
+            since=since,
         )
 
     return HTMLResponse(await db.apart(draw), headers={"Cache-Control": "no-store"})

@@ -118,7 +118,6 @@ _WORDS: dict[str, tuple[str, str]] = {
         "自 {time} 起未更新，正在重新连接",
         "Stale since {time}; connecting again",
     ),
-    "n_new": ("{n} 条新上报，点此刷新", "{n} new, click to reload"),
     # what was refused
     "taken": (
         "{name} 已由 {actor} 于 {time} 派往事件 {incident}，请另选他人",

@@ -39,6 +39,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "hours_ago": ("{h} 小时 {n} 分钟前", "{h} h {n} min ago"),
     "days_ago": ("{n} 天前", "{n} d ago"),
     "stale": ("不是最新：页面不会自动更新", "Not current: this page does not update itself"),
+    "n_new": ("又有 {n} 条新上报", "{n} new since then"),
     "busiest": ("上报最多的{level}", "Most reports, by {level}"),
     "kinds": ("类别", "Kinds"),
     "no_kind": ("未分类", "No kind"),

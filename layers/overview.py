@@ -41,6 +41,7 @@ def overview(
     timezone: str = "Asia/Shanghai",
     lang: Lang = "zh",
     commands: tuple[str, ...] = COMMANDS,
+    since: int | None = None,
     self_contained: bool = False,
 ) -> str:
     """The page as HTML, at most 3 MB.
@@ -62,6 +63,9 @@ def overview(
     lang : ``zh`` or ``en``
     commands : tuple of str
         What the empty page tells the reader to run.
+    since : int or None
+        The last event before the reports were read: the page says how many have come after it.
+        None: it does not listen.
     self_contained : bool
         Put every asset inside, so that the file opens without a server.
 
@@ -101,10 +105,11 @@ def overview(
             "none": NONE,
             "now": now.timestamp() * 1000,
             "latest": figures["latest_ms"],
+            "since": since,
         }
     )
-    page.add_script("ground.js")
-    page.add_script("overview.js")
+    for script in ("live.js", "ground.js", "overview.js"):
+        page.add_script(script)
     page.add_panel(
         "overview.html",
         t=say,

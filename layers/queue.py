@@ -53,6 +53,7 @@ def queue(
             "lang": lang,
             "timezone": timezone,
             "address": address,
+            "city": ground.city,
             "area": area,
             "finest": ground.finest,
             "bounds": [[south, west], [north, east]],

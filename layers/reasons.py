@@ -163,8 +163,8 @@ class Reasons:
         return self._say("then").join(reason["text"].strip() for reason in reasons)
 
     def time(self, seconds: float) -> str:
-        """How long a way takes, in begun minutes."""
-        return self._minutes(math.ceil(seconds / 60))
+        """How long a way takes, in begun minutes of the whole seconds that are told beside it."""
+        return self._minutes(math.ceil(round(seconds) / 60))
 
     def age(self, seconds: float) -> str:
         """How long ago something was, in full minutes."""

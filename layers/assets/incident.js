@@ -76,7 +76,7 @@
   };
   const row = (candidate, most) => {
     const { id, name, kind_title: title, organisation } = candidate.resource;
-    const texts = (reasons) => reasons.map((reason) => esc(reason.text.trim())).join(" · ");
+    const texts = (reasons) => reasons.map((reason) => `<span>${esc(reason.text.trim())}</span>`).join(" ");
     const against = texts(candidate.against);
     const button = isOpen() ? `<button class="send">${t("send")}</button>` : "";
     return `<li data-resource="${id}" tabindex="0"><i class="pin">${candidate.rank}</i>

@@ -13,6 +13,8 @@
     return L.geoJSON(data.nature, { renderer, pane: "nature", interactive: false, style });
   };
   layers.grids = (map) => {
+    const own = (feature) => Number(feature.properties.own);
+    data.grids.features.sort((a, b) => own(a) - own(b)); // its border lies on the others'
     const renderer = wangge.pane(map, "grids", 430, false);
     wangge.pane(map, "names", 440, false);
     const style = ({ properties: { own, beside } }) => own
@@ -20,7 +22,7 @@
       : { color: "#7d8795", weight: beside ? 1.6 : 0.7, opacity: beside ? 0.9 : 0.55, fill: false };
     const shapes = L.geoJSON(data.grids, { renderer, pane: "grids", interactive: false, style });
     const names = data.grids.features.filter((each) => each.properties.beside)
-      .sort((a, b) => b.properties.own - a.properties.own).map(({ properties: p }) =>
+      .reverse().map(({ properties: p }) =>
       L.marker(p.at, { pane: "names", interactive: false, keyboard: false, icon: L.divIcon({
         className: `grid-name${p.own ? " own" : ""}`, html: `<span>${esc(p.name)}</span>`, iconSize: null,
       }) }));
@@ -50,7 +52,7 @@
   const clear = () => wangge.uncover(".grid-name span", ".leaflet-marker-icon.pin, .spot");
   const persons = () => {
     const listed = wangge.state.candidates.map(({ rank, resource }) => ({ ...resource, rank, sent: false }));
-    return [...listed, ...wangge.state.sent.map((each) => ({ ...each, rank: "", sent: true }))];
+    return [...listed, ...wangge.state.sent.map((each) => ({ ...each, rank: "→", sent: true }))];
   };
   layers.people = (map) => {
     const group = L.layerGroup();

@@ -12,7 +12,6 @@
 
   wangge.now = () => Date.now() + skew;
   wangge.synchronise = (ms) => { skew = ms - Date.now(); };
-  wangge.isStale = () => broken.size > 0;
 
   const tell = () => {
     document.body.classList.toggle("stale", wangge.isStale());
@@ -43,6 +42,7 @@
   // --- the data anew -------------------------------------------------------------------------
   // However often it is asked for, one reading is under way and at most one waits behind it.
   wangge.reader = (address, show) => {
+    wangge.isStale = () => broken.size > 0;
     let busy = false, again = false;
     const read = async () => {
       if (busy) { again = true; return; }

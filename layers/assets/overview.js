@@ -134,6 +134,18 @@
     }).addTo(map);
   };
 
+  // The figures stand still while they are read; beside them it says how many have come since.
+  const count = () => {
+    const line = document.querySelector(".since");
+    let n = 0;
+    wangge.follow("kinds=report.received", data.since, ({ event }) => {
+      if (event !== "report.received" || !line) return;
+      n += 1;
+      line.hidden = false;
+      line.firstElementChild.textContent = t("n_new", { n });
+    });
+  };
+
   wangge.finish = (map) => {
     wangge.zoomed(map);
     document.querySelectorAll("[data-position]").forEach((entry) => {
@@ -141,6 +153,7 @@
     });
     const control = document.querySelector(".leaflet-control-layers");
     if (map.getSize().x <= 700) control.classList.remove("leaflet-control-layers-expanded");
+    if (data.since !== null) count();
     wangge.settle(map);
   };
 })();

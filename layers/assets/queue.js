@@ -12,13 +12,15 @@
 
   const href = (id) => `/maps/incident/${id}?lang=${data.lang}`;
   const mark = (each) => `<i class="mark u${each.urgency}${each.going ? " going" : ""}"><b>${each.urgency}</b></i>`;
+  // Every address begins with the city; on a narrow line it would hide the street.
+  const about = (each) => (data.city && each.about.startsWith(data.city) ? each.about.slice(data.city.length) : each.about);
   const line = (each) => {
     const people = each.going ? t("people_going", { n: each.going }) : t("unsent");
     const where = [each.area, each.point ? "" : t("off_the_map")].filter(Boolean).join(" · ");
     return `<li data-incident="${each.id}"${arrived.has(each.id) ? ' class="new"' : ""}><a href="${href(each.id)}">${mark(each)}
-      <span class="title"><b>${esc(each.kind ?? t("no_kind"))}</b> ${esc(each.about)}</span>
+      <span class="title"><b>${esc(each.kind ?? t("no_kind"))}</b> ${esc(about(each))}</span>
       <time data-since="${each.opened}" title="${wangge.exact(each.opened)}"></time>
-      <small>${esc(where)}</small><small class="${each.going ? "" : "alarm"}">${people}</small></a></li>`;
+      <small>${esc(where)}</small><small class="${each.going || each.urgency > 2 ? "" : "alarm"}">${people}</small></a></li>`;
   };
 
   let written = "";
@@ -90,7 +92,7 @@
         if (shown.has(id)) group.removeLayer(shown.get(id)[1]);
         const marker = L.marker(each.point, { icon: icon(each), keyboard: false, zIndexOffset: -100 * each.urgency });
         marker.incident = each;
-        marker.bindTooltip(() => `<b>${esc(each.kind ?? t("no_kind"))}</b><div>${esc(each.about)}</div>
+        marker.bindTooltip(() => `<b>${esc(each.kind ?? t("no_kind"))}</b><div>${esc(about(each))}</div>
           <div>${esc(each.area ?? "")} · ${wangge.age(each.opened)}</div>`, { className: "tip" });
         marker.on("click", () => { location.href = href(id); });
         shown.set(id, [look, marker]);

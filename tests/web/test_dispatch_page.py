@@ -304,3 +304,16 @@ def test_the_queue_is_narrowed_in_the_address(
     expect(page.locator("#quiet")).to_contain_text("No open incident matches")
     page.get_by_role("link", name="Show all").click()
     expect(page.locator(f'[data-incident="{here}"]')).to_be_visible()
+
+
+def test_the_overview_says_how_many_have_come_since(
+    base: str, report: Callable[..., int], visit: Callable[..., Visit]
+) -> None:
+    page = visit(f"{base}/maps/overview").page
+    expect(page.locator(".since")).to_be_hidden()
+    total = int(page.locator("#total").inner_text())
+    report()
+    report()
+    expect(page.locator(".since b")).to_have_text("又有 2 条新上报")
+    page.locator(".since a").click()
+    expect(page.locator("#total")).to_have_text(str(total + 2))
