@@ -90,17 +90,17 @@ RETURNING id
 """)
 
 # A dedicated grid wins inside its polygon.
-_STORE_SITE = text("""
-WITH place AS (
-    SELECT ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS geom
-)
+_STORE_SITES = text("""
 INSERT INTO deployment_site (deployment_id, name, geom, area_id)
-SELECT :deployment_id, :name, place.geom, coalesce(CAST(:area_id AS bigint), (
-    SELECT v.area_id FROM area_piece p JOIN area_version v ON v.id = p.version_id
-    WHERE p.layer = 'grid' AND p.geom && place.geom AND ST_Intersects(p.geom, place.geom)
+SELECT :deployment_id, g.name, p.geom, coalesce(g.area_id, (
+    SELECT v.area_id FROM area_piece p2 JOIN area_version v ON v.id = p2.version_id
+    WHERE p2.layer = 'grid' AND p2.geom && p.geom AND ST_Intersects(p2.geom, p.geom)
       AND v.valid @> now() AND upper_inf(v.recorded)
     ORDER BY v.kind DESC, v.area_id LIMIT 1))
-FROM place RETURNING id
+FROM jsonb_to_recordset(CAST(:sites AS jsonb))
+     AS g (n integer, name text, lon double precision, lat double precision, area_id bigint)
+CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(g.lon, g.lat), 4326) AS geom) p
+ORDER BY g.n RETURNING id
 """)
 
 _STORE_SHIFT = text("""
@@ -133,16 +133,22 @@ def plan(connection: Connection, wanted: Wanted, travel: Travel, *, actor: str) 
     number: int = connection.execute(
         _STORE, {"name": wanted.name, "actor": actor, "asked": json.dumps(asked)}
     ).scalar_one()
-    for site in wanted.sites:
-        place = {name: getattr(site, name) for name in ("name", "lon", "lat", "area_id")}
-        site_id = connection.execute(_STORE_SITE, {**place, "deployment_id": number}).scalar_one()
-        shifts = [
-            {**vars(shift), "site_id": site_id, "skills": json.dumps(dict(shift.skills))}
-            for shift in site.shifts
-        ]
-        connection.execute(_STORE_SHIFT, shifts)
+    _store(connection, number, wanted.sites)
     _staff(connection, number, asked, travel, actor)
     return number
+
+
+def _store(connection: Connection, number: int, sites: Sequence[Site]) -> None:
+    names = ("name", "lon", "lat", "area_id")
+    places = [{"n": n, **{k: getattr(site, k) for k in names}} for n, site in enumerate(sites)]
+    asked = {"deployment_id": number, "sites": json.dumps(places)}
+    ids = sorted(connection.execute(_STORE_SITES, asked).scalars())
+    shifts = [
+        {**vars(shift), "site_id": site_id, "skills": json.dumps(dict(shift.skills))}
+        for site_id, site in zip(ids, sites, strict=True)
+        for shift in site.shifts
+    ]
+    connection.execute(_STORE_SHIFT, shifts)
 
 
 def _check_times(connection: Connection, wanted: Wanted) -> None:
