@@ -24,7 +24,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-bring = typer.Typer(help="Bring areas, reports or addresses in from files.", no_args_is_help=True)
+bring = typer.Typer(
+    help="Bring areas, reports, addresses or resources in from files.", no_args_is_help=True
+)
 app.add_typer(bring, name="import")
 
 File = Annotated[Path, typer.Argument(help="the file")]
@@ -110,7 +112,7 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
 @app.command()
 @guarded
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
-    """Set everything up, load the demonstration city, serve it and let reports come in."""
+    """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
     from data.foshan import load
 
@@ -123,6 +125,9 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
             console.out.print("Drawing and loading Foshan, which takes about a minute.")
             with console.share("Foshan") as progress:
                 load.load(engine, progress=progress)
+        if load.is_deserted(engine):
+            with console.share("Foshan") as progress:
+                load.load_people(engine, progress=progress)
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
@@ -146,25 +151,43 @@ def serve(host: str | None = None, port: int | None = None) -> None:
 
 
 def _serve(host: str, port: int, rate: float) -> None:
-    """Run the web server until it is stopped, with the demonstration's reports beside it."""
-    import uvicorn
-
+    """Run the web server and a worker until stopped, with the demonstration's people."""
+    from api.channels import ways
+    from api.main import create_app
+    from api.serving import Server
+    from api.worker import Beside
+    from data.engine import database_url
     from data.foshan.caller import Caller
+    from data.foshan.crew import Crew
 
     at = f"http://{host}:{port}"
-    config = uvicorn.Config(
-        "api.main:create_app", factory=True, host=host, port=port, log_level="warning"
-    )
+    ways.check(settings())
+    server = Server(create_app(), host, port)
+    worker = Beside(database_url(), ours=True)
     where = f"Wangge is at [bold]{at}[/] (the API: {at}/openapi.json); Ctrl-C stops it."
     console.out.print(where, soft_wrap=True)
-    caller = Caller(at, rate) if rate else None
-    if caller:
-        caller.start()
+    people = [Caller(at, rate), Crew(at)] if rate else []
+    for each in (worker, *people):
+        each.start()
     try:
-        uvicorn.Server(config).run()
+        server.run()
     finally:
-        if caller:
-            caller.stop()
+        for each in (*people, worker):
+            each.stop()
+
+
+@app.command()
+@guarded
+def worker() -> None:
+    """Deliver messages and keep the house; `serve` does too. Several may run."""
+    from api.channels import ways
+    from api.worker import run_alone
+    from data.engine import database_url
+
+    ways.check(settings())
+    ready().dispose()
+    console.out.print("The worker runs; Ctrl-C stops it.")
+    run_alone(database_url(), ours=True)
 
 
 @app.command()
@@ -343,12 +366,17 @@ def import_reports(
     for note in done.notes:
         console.out.print(note)
     console.pairs(f"{file.name} → {layer}", done.lines())
-    for reason, count in sorted(done.reasons.items(), key=lambda item: -item[1])[:10]:
-        console.out.print(f"  rejected {count:,}: {escape(reason)}")
-    if done.rejects:
-        console.out.print(f"the rejected rows are in {escape(str(done.rejects))}, each with why")
+    _rejected(done.reasons, done.rejects)
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
+
+
+def _rejected(reasons: dict[str, int], where: Path | None) -> None:
+    """Say why rows were rejected, the commonest reasons first, and where they are."""
+    for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:10]:
+        console.out.print(f"  rejected {count:,}: {escape(reason)}")
+    if where:
+        console.out.print(f"the rejected rows are in {escape(str(where))}, each with why")
 
 
 @bring.command("addresses")
@@ -373,6 +401,46 @@ def import_addresses(
     console.pairs(file.name, counts)
     for row, reason in done.rejected[:10]:
         console.out.print(f"  row {row:,}: {escape(reason)}")
+
+
+@bring.command("resources")
+@guarded
+def import_resources(
+    file: File,
+    source: Annotated[str, typer.Option(help="who keeps the roster")] = "roster",
+    map: Maps = None,
+    mapping: Annotated[Path | None, typer.Option(help="YAML of field: column")] = None,
+    datum: Annotated[str | None, typer.Option(help="wgs84, gcj02, bd09, EPSG:… …")] = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    all_or_nothing: Annotated[bool, typer.Option(help="one bad row and none is taken")] = False,
+    replace: Annotated[bool, typer.Option(help="withdraw those that the file lacks")] = False,
+    rejects: Annotated[Path | None, typer.Option(help="where rejected rows go")] = None,
+) -> None:
+    """Take people, teams, vehicles and facilities in; those given before are brought up to date."""
+    from data import resource_files
+
+    options = resource_files.Options(
+        source, tuple(map or ()), str(mapping) if mapping else None, datum, encoding, sheet,
+        all_or_nothing, replace,
+    )  # fmt: skip
+    with console.rows(file.name) as progress:
+        done = resource_files.run(ready(), file, options, rejects=rejects, progress=progress)
+    for note in done.notes:
+        console.out.print(note)
+    console.pairs(file.name, done.lines())
+    _rejected(done.reasons, done.rejects)
+
+
+@bring.command("catalogue")
+@guarded
+def import_catalogue(file: File) -> None:
+    """Take kinds, skills, shifts and organisations from a YAML file."""
+    from data import catalogue
+
+    given = catalogue.read_file(file)
+    with ready().begin() as connection:
+        console.pairs(f"{file.name}: new or changed", catalogue.save(connection, given).items())
 
 
 @app.command("source")

@@ -51,7 +51,7 @@ class Listing(Moments):
     @classmethod
     def _is_box(cls, value: str | None) -> str | None:
         if value is not None:
-            _corners(value)
+            corners(value)
         return value
 
 
@@ -81,7 +81,7 @@ async def listing(layer: Layer, asked: Annotated[Listing, Query()], db: Db) -> R
         at, known = await run(locating.moments, asked.at, asked.known)
         chosen = atlas.Filter(
             layer, at, known, asked.parent, asked.kind, asked.name,
-            _corners(asked.bbox) if asked.bbox else None, asked.after,
+            corners(asked.bbox) if asked.bbox else None, asked.after,
         )  # fmt: skip
         digits = DIGITS if asked.geometry or asked.f == "geojson" else None
         rows = await run(atlas.page, chosen, limit=asked.limit, digits=digits)
@@ -211,7 +211,8 @@ def _feature(area: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Feature", "id": area["code"], "geometry": geometry, "properties": area}
 
 
-def _corners(text: str) -> tuple[float, float, float, float]:
+def corners(text: str) -> tuple[float, float, float, float]:
+    """West, south, east and north of a box as it is written; ValueError says what is wrong."""
     try:
         west, south, east, north = (float(part) for part in text.split(","))
     except ValueError:

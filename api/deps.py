@@ -53,6 +53,7 @@ class Database:
         self._plain = loop.execution_options(isolation_level="AUTOCOMMIT")
         self._frozen = loop.execution_options(isolation_level="REPEATABLE READ")
         self._threads = create_engine(url, connect_args=_CONNECT, pool_pre_ping=True, **_POOL)
+        self.committed: Callable[[], None] = lambda: None  # called after each commit of `write`
         if ours:  # the private server is started again if it died
             keep_alive(loop.sync_engine)
             keep_alive(self._threads)
@@ -79,7 +80,9 @@ class Database:
 
         def work() -> T:
             with self._threads.begin() as connection:
-                return asked(connection, *args, **kwargs)
+                answer = asked(connection, *args, **kwargs)
+            self.committed()
+            return answer
 
         return await run_in_threadpool(work)
 
@@ -139,3 +142,14 @@ def _travel(request: Request) -> Travel:
 
 Db = Annotated[Database, Depends(_database)]
 Way = Annotated[Travel, Depends(_travel)]
+
+
+async def _may_dispatch() -> None:
+    """Who may see where people were, and how their phones are set up.
+
+    There are no accounts yet, so everybody who reaches the service may; this is where they are
+    asked for their name once there are.
+    """
+
+
+ForDispatchers = Depends(_may_dispatch)

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.answers import Json
-from api.deps import Db
+from api.deps import Db, Way
+from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import Problem, documented
 from api.schemas_dispatches import (
@@ -21,9 +22,11 @@ from api.schemas_dispatches import (
     Recalled,
     Sending,
 )
-from data import assignments, dispatch
+from data import assignments, dispatch, incidents
 from data.assignments import Assignment, Dispatch
 from data.dispatch import TRANSITIONS, Choice
+from gis.travel import Travel
+from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1", tags=["dispatches"])
 BIGGEST = 2**63 - 1
@@ -62,7 +65,7 @@ def _send(connection: Connection, number: int, sent: Sending) -> Response:
     choices = [Choice(c.resource, c.override, c.evidence) for c in sent.send]
     made = dispatch.send(connection, number, choices, actor=sent.actor, note=sent.note)
     where = f"{router.prefix}/incidents/{number}/dispatches"
-    return Json(_dispatch(made), 201, {"Location": where, **FRESH})
+    return Json(shown(made), 201, {"Location": where, **FRESH})
 
 
 @router.get(
@@ -79,7 +82,7 @@ async def of_incident(number: Incident, db: Db) -> Response:
         if not await run(assignments.has_incident, number):
             raise Problem("incident-unknown", f"There is no incident {number}.", field="number")
         found = await run(assignments.of_incident, number)
-    return Json({"incident": number, "dispatches": [_dispatch(d) for d in found]}, headers=FRESH)
+    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=FRESH)
 
 
 @router.get(
@@ -111,17 +114,25 @@ async def step(
     number: Task,
     said: Annotated[NewStep, Body(openapi_examples=examples.STEP_REQUEST)],
     once: Once,
+    way: Way,
+    lang: Language = "zh",
 ) -> Response:
     """The same step again changes nothing; one that is not allowed is told which are.
 
-    Stages may be passed over on the way to the place. To decline and to recall needs a reason.
+    Stages may be passed over on the way to the place. To decline and to recall needs a reason; who
+    could go instead of somebody who declined is in the answer.
     """
-    return await once(_step, number, said)
+    return await once(_step, number, said, way, lang)
 
 
-def _step(connection: Connection, number: int, said: NewStep) -> Response:
+def _step(connection: Connection, number: int, said: NewStep, way: Travel, lang: Lang) -> Response:
     now = dispatch.step(connection, number, said.state, actor=said.actor, reason=said.reason)
-    return Json(_assignment(now), headers=FRESH)
+    shown = _assignment(now)
+    if now.state == "declined":
+        incident = incidents.get(connection, now.incident_id)
+        assert incident is not None
+        shown["next"] = for_incident(connection, dict(incident), way, limit=1, lang=lang)
+    return Json(shown, headers=FRESH)
 
 
 @router.post(
@@ -177,7 +188,8 @@ def _close(connection: Connection, number: int, said: Closing) -> Response:
     return Json(told, headers=FRESH)
 
 
-def _dispatch(made: Dispatch) -> dict[str, Any]:
+def shown(made: Dispatch) -> dict[str, Any]:
+    """A dispatch as it goes out."""
     return {
         "id": made.id,
         "incident": made.incident_id,

@@ -22,6 +22,14 @@ DEPLOYMENT_REQUEST: dict[str, Any] = _EXAMPLES["deployment_request"]
 ATTENDANCE_REQUEST: dict[str, Any] = _EXAMPLES["attendance_request"]
 FILL_REQUEST: dict[str, Any] = _EXAMPLES["fill_request"]
 MATCHING_REQUEST: dict[str, Any] = _EXAMPLES["matching_request"]
+POSITIONS_REQUEST: dict[str, Any] = _EXAMPLES["positions_request"]
+DEVICE_REQUEST: dict[str, Any] = _EXAMPLES["device_request"]
+OWNTRACKS_REQUEST: dict[str, Any] = _EXAMPLES["owntracks_request"]
+OSMAND_REQUEST: dict[str, Any] = _EXAMPLES["osmand_request"]
+RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
+STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
+LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
+SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -38,8 +46,23 @@ PLANNED, DEPLOYMENT = _EXAMPLES["planned"], _EXAMPLES["deployment"]
 DEPLOYMENTS, DEPLOYMENT_CANCELLED = _EXAMPLES["deployments"], _EXAMPLES["deployment_cancelled"]
 MATCHED, GAPS = _EXAMPLES["matched"], _EXAMPLES["gaps"]
 ATTENDANCES, ATTENDANCE = _EXAMPLES["attendances"], _EXAMPLES["attendance"]
+VERDICTS, DEVICE, TRACK = _EXAMPLES["verdicts"], _EXAMPLES["device"], _EXAMPLES["track"]
+
+RESOURCE, RESOURCES, CATALOGUE = (
+    _EXAMPLES[name] for name in ("resource", "resources", "catalogue")
+)
+EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
+SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
+SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
+TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
 
 
 def ok(example: Any) -> dict[str, Any]:
     """The example as part of an answer's description."""
     return {"content": {"application/json": {"example": example}}}
+
+
+def body(requests: dict[str, Any]) -> dict[str, Any]:
+    """The examples as the body of a route that reads it itself."""
+    content = {"application/json": {"schema": {"type": "object"}, "examples": requests}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -160,7 +160,10 @@ def for_incident(
     kinds: Sequence[str] | None = None,
     needed: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The candidates of an incident as they go out, by the rule of its kind."""
+    """The candidates of an incident as they go out, by the rule of its kind.
+
+    Who is under way there already or has declined is not proposed again.
+    """
     rule = rules.of(connection, incident["kind"])
     if kinds or needed:
         rules.known(connection, kinds or (), needed)
@@ -168,7 +171,14 @@ def for_incident(
         rule = Rule(rule.kind, kinds, rule.skills, rule.reach_s, rule.weights)
     if incident["lon"] is None:
         return _nowhere(rule, needed, way, lang)
-    question = Question(incident["lon"], incident["lat"], rule, incident["area_id"], needed=needed)
+    question = Question(
+        incident["lon"],
+        incident["lat"],
+        rule,
+        incident["area_id"],
+        needed=needed,
+        without=candidates.asked_before(connection, incident["id"]),
+    )
     return answered(connection, question, way, limit=limit, lang=lang)
 
 
@@ -200,7 +210,7 @@ def _nowhere(rule: Rule, needed: Sequence[str], way: Travel, lang: Lang) -> dict
 def person_shown(c: Candidate, words: Reasons) -> dict[str, Any]:
     """A candidate as somebody, without what speaks for and against it."""
     row = c.row
-    person = ("id", "kind", "name", "organisation", "mode", "skills", "load", "capacity")
+    person = ("id", "kind", "form", "name", "organisation", "mode", "skills", "load", "capacity")
     return {
         **{name: row[name] for name in person},
         "kind_title": words.title(row),

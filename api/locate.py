@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping
 from api import examples
 from api.answers import FOR_EVER_S, Json, cached
 from api.deps import Db, Run
-from api.problems import POSITION, Problem, documented, of_report, of_validation
+from api.problems import POSITION, Problem, documented, of_input, of_validation
 from api.schemas import Accuracy, Incoming, Known, Line, Moment, Number, Word
 from api.schemas_locate import Answer, Batch
 from data import addresses, locating, placement
@@ -75,7 +75,7 @@ async def locate(asked: Annotated[Question, Query()], request: Request, db: Db) 
         try:
             spot = _spot(asked, defaults)
         except ReportError as error:
-            raise await _explained(db, asked, of_report(error)) from error
+            raise await _explained(db, asked, of_input(error)) from error
         found = await db.read(placement.locate, spot.place)
         if found.first is None:
             _check_layer(asked.layer, await db.read(locating.layer_names))
@@ -167,7 +167,7 @@ async def _explained(db: Db, asked: Question, problem: Problem) -> Problem:
                 spot = _spot(asked.model_copy(update={"datum": datum}), None)
             except ReportError as error:
                 if datum == "wgs84":
-                    return of_report(error)  # wrong whatever the datum
+                    return of_input(error)  # wrong whatever the datum
                 continue
             first = (await db.read(placement.locate, spot.place)).first
             would_be[datum] = first["code"] if first else None
@@ -233,7 +233,7 @@ async def _answer_chunk(run: Run, chunk: Sequence[Any], layers: set[str]) -> lis
         except ValidationError as error:
             results[i] = {"problem": of_validation(error.errors()).members}
         except ReportError as error:
-            results[i] = {"problem": of_report(error).members}
+            results[i] = {"problem": of_input(error).members}
         except Problem as problem:
             results[i] = {"problem": problem.members}
     found = await run(locating.locate_many, [spot.place for spot in spots.values()])

@@ -12,7 +12,9 @@ from pydantic.json_schema import models_json_schema
 from api import (
     areas,
     deployments,
+    dispatch_maps,
     dispatches,
+    events,
     gaps,
     guard,
     health,
@@ -20,16 +22,26 @@ from api import (
     locate,
     maps,
     matching,
+    phones,
+    positions,
     problems,
     reports,
+    resources,
     rules,
+    subscriptions,
     triage,
 )
+from api.channels import ways
 from api.deps import Database
+from api.hub import Hub
 from api.schemas import ProblemDetails
 from data.engine import database_url
 from data.settings import settings
 
+ROOMS = (
+    locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
+    positions, phones, areas, events, subscriptions, health, maps, dispatch_maps,
+)  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -40,6 +52,10 @@ TAGS = [
     {"name": "deployments", "description": "Many people to many places, in shifts."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
+    {"name": "positions", "description": "Where people and vehicles are, and their phones."},
+    {"name": "resources", "description": "Who and what can help, and whether they can now."},
+    {"name": "events", "description": "What happens, as it happens."},
+    {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -62,7 +78,11 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         named = url if url is not None else await asyncio.to_thread(database_url)
         app.state.database = Database(named, ours=url is None)
         app.state.roads = settings().home if url is None else roads
-        yield
+        app.state.hub = Hub(named, app.state.database, ours=url is None)
+        app.state.database.committed = app.state.hub.wake
+        async with ways.opened() as app.state.channels:
+            yield
+        await app.state.hub.close()
         await app.state.database.close()
 
     app = Application(
@@ -76,11 +96,7 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
-    rooms = (
-        locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, areas,
-        health, maps,
-    )  # fmt: skip
-    for room in rooms:
+    for room in ROOMS:
         app.include_router(room.router)
     maps.install(app)
     problems.install(app)

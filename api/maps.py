@@ -28,21 +28,19 @@ class Grounds:
 
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
-        self._state: tuple[Any, ...] = ()
-        self._ground: Ground | None = None
+        self._kept: dict[tuple[str, ...], tuple[Any, Ground]] = {}
 
-    async def newest(self, db: Db) -> Ground:
+    async def newest(self, db: Db, levels: tuple[str, ...] = reading.LEVELS) -> Ground:
         """The ground as the areas are now; whoever comes while it is made waits for the same."""
         async with self._lock:
             state = await db.read(reading.state)
-            if self._ground is None or state != self._state:
-                self._ground = await db.apart(_make)
-                self._state = state
-            return self._ground
+            if levels not in self._kept or self._kept[levels][0] != state:
+                self._kept[levels] = state, await db.apart(_make, levels)
+            return self._kept[levels][1]
 
 
-def _make(connection: Connection) -> Ground:
-    return ground(**reading.ground(connection))
+def _make(connection: Connection, levels: tuple[str, ...]) -> Ground:
+    return ground(**reading.ground(connection, levels))
 
 
 def install(app: FastAPI) -> None:

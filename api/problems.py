@@ -10,16 +10,15 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
-from data.deployments import DeploymentError
-from data.gaps import GapError
+from data.errors import InputError
 from data.refusals import DispatchError
-from data.reports import TRIAGE, ReportError
-from data.rules import RuleError
+from data.reports import TRIAGE
+from data.server_programs import ServerError
 from gis.datum import REASONS
 
 log = logging.getLogger("wangge.api")
@@ -120,6 +119,45 @@ KINDS: dict[str, Kind] = {
         "It names a kind of resource, a skill or a weight that is not known, or asks nobody; the "
         "detail lists those that there are.",
     ),
+    "device-unknown": Kind(
+        404,
+        "There is no such device",
+        "GET /api/v1/resources/{resource}/devices lists those of a resource.",
+    ),
+    "resource-unknown": Kind(
+        404,
+        "There is no such resource",
+        "Resources are found by the number that POST /api/v1/resources returned; "
+        "GET /api/v1/resources lists them.",
+    ),
+    "resource-invalid": Kind(
+        422,
+        "The resource names something that is not known",
+        "GET /api/v1/catalogue lists kinds, skills, shifts and organisations; GET /api/v1/areas "
+        "lists the layers with their areas.",
+    ),
+    "home-missing": Kind(
+        422,
+        "The resource has no home",
+        "Give the code of an area, or lon and lat with their datum, or an address that the "
+        "gazetteer has without doubt: without a home nobody can tell who is near.",
+    ),
+    "resource-busy": Kind(
+        409,
+        "The resource has tasks under way",
+        "Recall its tasks or let them be ended, then withdraw it.",
+    ),
+    "resource-withdrawn": Kind(
+        409,
+        "The resource was withdrawn",
+        "It is not sent any more: choose another, or give it again with its source and "
+        "external_id to bring it back.",
+    ),
+    "leave-unknown": Kind(
+        404,
+        "There is no such leave",
+        "GET /api/v1/resources/{number} lists a resource's leave, now and to come.",
+    ),
     "code-not-in-force": Kind(
         422,
         "No area in force has this code",
@@ -137,12 +175,6 @@ KINDS: dict[str, Kind] = {
         "Somebody is under way",
         "The member tasks lists the assignments that have not ended: wait for them, or give a "
         "recall_reason to call them back.",
-    ),
-    "resource-unknown": Kind(
-        404, "There is no such resource", "The member ids lists the numbers that nobody has."
-    ),
-    "resource-withdrawn": Kind(
-        409, "The resource was withdrawn", "It is not sent any more; choose another."
     ),
     "resource-is-a-place": Kind(
         409, "A facility is not sent", "People are sent to it; choose a person, team or vehicle."
@@ -185,6 +217,30 @@ KINDS: dict[str, Kind] = {
         "The Idempotency-Key is another request's",
         "It came before with another body or for another address; every new request needs a new "
         "key, and only the same one is sent again with the same.",
+    ),
+    "events-gone": Kind(
+        410,
+        "The events since then are no longer there",
+        "Look at everything anew, then go on from the number in the member newest.",
+    ),
+    "subscription-unknown": Kind(
+        404,
+        "There is no such subscription",
+        "GET /api/v1/subscriptions lists those in force.",
+    ),
+    "channel-unavailable": Kind(
+        422,
+        "The channel is not set up",
+        "E-mail needs WANGGE_SMTP_URL, Web Push WANGGE_VAPID_KEY and WANGGE_VAPID_CONTACT in the "
+        "settings of the service.",
+    ),
+    "message-unknown": Kind(
+        404, "There is no such message", "GET /api/v1/messages lists those that there are."
+    ),
+    "message-not-dead": Kind(
+        409,
+        "The message is not dead",
+        "Only a message that was given up, of a subscription in force, can be tried again.",
     ),
     "validation": Kind(
         422,
@@ -234,12 +290,9 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
-}  # fmt: skip
-_PLANS = {
-    "unknown": "deployment-unknown", "cancelled": "deployment-cancelled",
-    "refused": "deployment-refused", "unknown_area": "area-unknown",
-    "not_planned": "attendance-unknown", "attendance": "attendance-refused",
-    "too_large": "area-too-large",
+    "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
+    "no_home": "home-missing", "busy_resource": "resource-busy",
+    "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",
 }  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
@@ -283,7 +336,7 @@ class Problem(HTTPException):
         )
 
 
-def of_report(error: ReportError) -> Problem:
+def of_input(error: InputError) -> Problem:
     """The problem that an error of the domain is."""
     name = _NAMES.get(error.reason) or error.reason.replace("_", "-")
     # Of a datum that nobody named, the problem's explanation says more than the domain does.
@@ -329,7 +382,8 @@ def of_database(error: Exception) -> Problem | None:
             return Problem("not-ready", headers={"Retry-After": "30"})
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
-    return _unavailable() if isinstance(error, PoolTimeout | OSError) else None
+    away = PoolTimeout | PendingRollbackError | ServerError | OSError
+    return _unavailable() if isinstance(error, away) else None
 
 
 def _unavailable() -> Problem:
@@ -353,10 +407,7 @@ def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(ReportError, _on_report)
-    app.add_exception_handler(RuleError, _on_rule)
-    app.add_exception_handler(DeploymentError, _on_plan)
-    app.add_exception_handler(GapError, _on_plan)
+    app.add_exception_handler(InputError, _on_input)
     app.add_exception_handler(DispatchError, _on_dispatch)
 
 
@@ -397,25 +448,14 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     return of_validation(error.errors()).response()
 
 
-async def _on_report(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ReportError)
-    return of_report(error).response()
-
-
-async def _on_rule(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RuleError)
-    return Problem("rule-refused", _sentence(str(error)), field=error.field).response()
+async def _on_input(request: Request, error: Exception) -> Response:
+    assert isinstance(error, InputError)
+    return of_input(error).response()
 
 
 async def _on_dispatch(request: Request, error: Exception) -> Response:
     assert isinstance(error, DispatchError)
     return of_dispatch(error).response()
-
-
-async def _on_plan(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DeploymentError | GapError)
-    name = _PLANS[error.reason]
-    return Problem(name, _sentence(str(error)), field=error.field).response()
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

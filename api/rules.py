@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from api import examples
 from api.answers import Json
 from api.deps import Db, Way
+from api.once import Once
 from api.problems import Problem, documented
 from api.schemas import Incoming, Prose, Word
 from api.schemas_incidents import Rule as ShownRule
@@ -63,33 +64,40 @@ def _all(connection: Connection) -> dict[str, Any]:
     summary="Put a rule in force",
     responses={
         200: {"model": ShownRule, **examples.ok(examples.RULE)},
-        **documented("validation", "rule-refused", "not-json", "wrong-content-type", "too-large"),
+        **documented(
+            "validation", "rule-refused", "key-reused", "not-json", "wrong-content-type",
+            "too-large",
+        ),
     },
-)
+)  # fmt: skip
 async def put(
-    wanted: Annotated[Put, Body(openapi_examples=examples.RULE_REQUEST)], db: Db
+    wanted: Annotated[Put, Body(openapi_examples=examples.RULE_REQUEST)], once: Once
 ) -> Response:
     """From now on it holds for its kind; the one before stays known. Try it first."""
 
-    def work(connection: Connection) -> dict[str, Any]:
+    def work(connection: Connection) -> Response:
         rules.put(connection, wanted.rule(), actor=wanted.actor, reason=wanted.reason)
         [row] = [row for row in rules.all_of_them(connection) if row["kind"] == wanted.kind]
-        return dict(row)
+        return Json(dict(row), headers={"Cache-Control": "no-store"})
 
-    return Json(await db.write(work), headers={"Cache-Control": "no-store"})
+    return await once(work)
 
 
 @router.delete(
     "/{kind}",
     status_code=204,
     summary="End a kind's own rule",
-    responses=documented("rule-unknown", "validation"),
+    responses=documented("rule-unknown", "validation", "key-reused"),
 )
-async def end(kind: Annotated[Word, Path(examples=["噪音扰民"])], db: Db) -> Response:
+async def end(kind: Annotated[Word, Path(examples=["噪音扰民"])], once: Once) -> Response:
     """The general rule holds for the kind again."""
-    if not await db.write(rules.remove, kind):
-        raise Problem("rule-unknown", f"The kind {kind} has no rule of its own.", field="kind")
-    return Response(status_code=204)
+
+    def work(connection: Connection) -> Response:
+        if not rules.remove(connection, kind):
+            raise Problem("rule-unknown", f"The kind {kind} has no rule of its own.", field="kind")
+        return Response(status_code=204)
+
+    return await once(work)
 
 
 @router.post(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from api.schemas import Attributes, Incoming, Line, Outgoing, Prose, Word
+from api.schemas_incidents import Candidates
 
 Step = Literal["accepted", "on_the_way", "on_scene", "done", "declined", "recalled"]
 State = Literal["sent", "accepted", "on_the_way", "on_scene", "done", "declined", "recalled"]
@@ -103,6 +104,7 @@ class AssignmentShown(Outgoing):
     evidence: dict[str, Any]
     steps: list[StepShown] = Field(description="the first is sent")
     response: Response
+    next: Candidates | None = Field(None, description="after a refusal: who could go instead")
 
 
 class DispatchShown(Outgoing):

@@ -64,6 +64,7 @@ class Person(Outgoing):
     id: int
     kind: str
     kind_title: str
+    form: str = Field(description="person, team, vehicle, or a facility, to which people go")
     name: str
     organisation: str | None
     mode: str = Field(description="foot, bicycle, moped or car")

@@ -54,10 +54,9 @@ class Agreement:
         self.first += int(first.sum())
         self.alternatives += int((asked & (placed.area_id >= 0) & ~placed.ambiguous).sum())
         self.among += int((first & ~placed.ambiguous).sum())
-        for row, listed in zip(placed.ambiguous_rows, placed.listed, strict=True):
-            if asked[row]:
-                self.alternatives += len(listed)
-                self.among += published[row] in listed
+        of_asked = asked[placed.listed_row]
+        self.alternatives += int(of_asked.sum())
+        self.among += int((of_asked & (placed.listed == published[placed.listed_row])).sum())
 
     def lines(self) -> list[tuple[str, str]]:
         """The figures for people: what, how much."""

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import Connection, text
 
 from data import areas
@@ -16,6 +19,7 @@ from gis import addresses as address_text
 from gis.placement import Clues, Coverage, Memory, Method, Placement
 
 Objects = npt.NDArray[np.object_]
+Ints = npt.NDArray[np.int64]
 
 METHOD_NAMES = {
     Method.NONE: "none",
@@ -39,23 +43,28 @@ FROM confirmation WHERE informative AND layer = :layer AND recorded <= :known OR
 """)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Placed:
-    """Reports with the areas that they were given; arrays of one length n, or as said.
+    """Reports with the areas that they were given; arrays of one length n, or as said."""
 
-    `placement` indexes `area_ids`, `version_ids` and `codes` of the map in force for each row's
-    moment; the rows of one moment's map stand together in `parts`.
-    """
-
-    area_id: npt.NDArray[np.int64]  # -1: none
-    version_id: npt.NDArray[np.int64]
+    area_id: Ints  # -1: none
+    version_id: Ints
     code: Objects  # '' for none
     method: Objects
     ambiguous: npt.NDArray[np.bool_]
     border_m: npt.NDArray[np.float64]
-    alternatives: Objects  # JSON text, None where there is only one
-    listed: list[list[str]]  # codes of every ambiguous row's candidates, best first
-    ambiguous_rows: npt.NDArray[np.int64]
+    alternatives: pa.Array  # JSON text, null where there is only one
+    listed: Objects  # codes of the ambiguous rows' candidates, one after the other
+    listed_row: Ints  # and the row of each
+
+    @classmethod
+    def nowhere(cls, n: int) -> "Placed":
+        """What n reports are before they are placed."""
+        return cls(
+            np.full(n, -1), np.full(n, -1), np.full(n, "", object), np.full(n, "none", object),
+            np.zeros(n, bool), np.full(n, np.nan), pa.nulls(n, pa.string()),
+            np.empty(0, object), np.empty(0, np.int64),
+        )  # fmt: skip
 
 
 class Map:
@@ -121,20 +130,9 @@ class Map:
         premises: Objects,
     ) -> Placed:
         """Place n reports by the borders of each one's moment."""
-        n = len(lon)
-        out = Placed(
-            np.full(n, -1),
-            np.full(n, -1),
-            np.full(n, "", object),
-            np.full(n, "none", object),
-            np.zeros(n, bool),
-            np.full(n, np.nan),
-            np.full(n, None, object),
-            [],
-            np.empty(0, np.int64),
-        )
+        out = Placed.nowhere(len(lon))
         epochs = self.moments.searchsorted(at.as_unit("us"), side="right")
-        rows_of: list[npt.NDArray[np.int64]] = []
+        lists: list[_Lists] = []
         for epoch in np.unique(epochs):
             rows = np.flatnonzero(epochs == epoch)
             frame, coverage, memory = self._map(int(epoch))
@@ -150,9 +148,9 @@ class Map:
                 far_borders=False,
             )
             _fill(out, rows, frame, placement)
-            rows_of.append(rows[np.flatnonzero(placement.ambiguous)])
-        ambiguous = np.concatenate(rows_of) if rows_of else np.empty(0, np.int64)
-        object.__setattr__(out, "ambiguous_rows", ambiguous)
+            lists.append(_Lists.of(rows, frame, placement))
+        if lists:
+            _list(out, lists)
         return out
 
 
@@ -171,15 +169,44 @@ def _fill(out: Placed, rows: npt.NDArray[np.int64], frame: pd.DataFrame, p: Plac
     names = np.array([METHOD_NAMES[Method(m)] for m in range(len(Method))], object)
     out.method[rows] = names[p.method]
     out.ambiguous[rows], out.border_m[rows] = p.ambiguous, p.border_m
-    ids_of, codes_of = ids[p.candidate].tolist(), codes[p.candidate].tolist()
-    share_of, score_of, starts = p.share.tolist(), p.score.tolist(), p.starts.tolist()
-    for i in np.flatnonzero(p.ambiguous).tolist():
-        span = slice(starts[i], starts[i + 1])
-        listed = [
-            {"area_id": area, "code": code, "share": share, "score": score}
-            for area, code, share, score in zip(
-                ids_of[span], codes_of[span], share_of[span], score_of[span], strict=True
-            )
+
+
+class _Lists(NamedTuple):
+    """The candidates of some reports that have several: rows, their JSON, each one's code."""
+
+    row: Ints
+    counts: Ints
+    json: pa.Array
+    code: Objects
+
+    @classmethod
+    def of(cls, rows: Ints, frame: pd.DataFrame, p: Placement) -> Self:
+        counts = np.diff(p.starts)[p.ambiguous]
+        several = np.repeat(p.ambiguous, np.diff(p.starts))
+        which = p.candidate[several]
+        codes = frame["code"].to_numpy(object)
+        begins = [
+            f'{{"area_id":{area},"code":{orjson.dumps(code).decode()},"share":'
+            for area, code in zip(frame["area_id"], codes, strict=True)
         ]
-        out.alternatives[rows[i]] = orjson.dumps(listed).decode()
-        out.listed.append(codes_of[span])
+        each = pc.binary_join_element_wise(
+            pa.array(begins, pa.string()).take(pa.array(which)),
+            pa.array(p.share[several]).cast(pa.string()),
+            ',"score":',
+            pa.array(p.score[several]).cast(pa.string()),
+            "}",
+            "",
+        )
+        starts = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+        listed = pc.binary_join(pa.ListArray.from_arrays(starts, each), ",")
+        json = pc.binary_join_element_wise("[", listed, "]", "")
+        return cls(rows[p.ambiguous], counts, json, codes[which])
+
+
+def _list(out: Placed, lists: list[_Lists]) -> None:
+    row, counts, json, code = zip(*lists, strict=True)
+    rows = np.concatenate(row)
+    at = np.full(len(out.area_id), -1)
+    at[rows] = np.arange(len(rows))
+    out.alternatives = pa.concat_arrays(json).take(pa.array(at, mask=at < 0))
+    out.listed, out.listed_row = np.concatenate(code), np.repeat(rows, np.concatenate(counts))

@@ -17,7 +17,8 @@ NEAREST = 25  # so many are looked at by travel time
 
 # Skills that are a condition are left out of the walks outward: of what they leave the planner
 # expects so little that it would rather read all.
-_KIND = "r.kind = ANY (CAST(:kinds AS text[])) AND r.withdrawn IS NULL"
+_ASKABLE = "r.withdrawn IS NULL AND r.id <> ALL (CAST(:without AS bigint[]))"
+_KIND = f"r.kind = ANY (CAST(:kinds AS text[])) AND {_ASKABLE}"
 _ABLE = f"{_KIND} AND r.skills @> CAST(:needed AS text[])"
 _WALK = "cardinality(CAST(:needed AS text[])) = 0"
 _FREE = """r.status = 'available' AND r.load < r.capacity
@@ -32,12 +33,7 @@ FRESH = """f.at > asked.at - make_interval(secs => :fresh_s)
 # The shifts that are on duty at the moment `asked.at`.
 DUTY = """duty AS MATERIALIZED (
     SELECT coalesce(array_agg(s.name), '{}') AS shifts
-    FROM asked, shift s
-    CROSS JOIN LATERAL (
-        SELECT floor(extract(epoch FROM (asked.at AT TIME ZONE :timezone) - s.anchor) / 60)::bigint
-               AS since_anchor, 1440 * s.cycle_days AS cycle
-    ) m
-    WHERE s.hours @> ((m.since_anchor % m.cycle + m.cycle) % m.cycle)::integer
+    FROM asked, shift s WHERE on_duty(s, asked.at, :timezone)
 )"""
 
 # Beside them the areas of every layer whose responsible people count.
@@ -93,7 +89,7 @@ NEAREST_STATEMENT = text(f"""
         FROM unnest(CAST(:kinds AS text[])) k (kind) CROSS JOIN asked CROSS JOIN duty
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
-            WHERE r.kind = k.kind AND r.withdrawn IS NULL AND {_WALK} AND {_FREE}
+            WHERE r.kind = k.kind AND {_ASKABLE} AND {_WALK} AND {_FREE}
               AND NOT EXISTS (SELECT FROM position f WHERE f.resource_id = r.id AND {FRESH})
             ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
         ) h
@@ -135,7 +131,7 @@ _TAKEN = text(f"""
         FROM unnest(CAST(:kinds AS text[])) k (kind) CROSS JOIN asked CROSS JOIN duty
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
-            WHERE r.kind = k.kind AND r.withdrawn IS NULL AND {_WALK} AND NOT ({_FREE})
+            WHERE r.kind = k.kind AND {_ASKABLE} AND {_WALK} AND NOT ({_FREE})
             ORDER BY r.home_xy <-> asked.xy LIMIT 1
         ) h
         UNION ALL
@@ -150,6 +146,11 @@ _TAKEN = text(f"""
 {_TOLD}
 """)
 
+# Who is under way there already, and who said no.
+_ASKED_BEFORE = text("""
+SELECT DISTINCT resource_id FROM assignment
+WHERE incident_id = :id AND state IN ('sent', 'accepted', 'on_the_way', 'on_scene', 'declined')
+""")
 _SKILL_TITLES = text("SELECT name, title, title_en FROM skill WHERE name = ANY (:names)")
 
 
@@ -167,6 +168,7 @@ class Question:
     area_id: int | None = None
     at: datetime | None = None
     needed: Sequence[str] = ()
+    without: Sequence[int] = ()  # resources that are not asked
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,11 @@ def skill_titles(connection: Connection, names: Sequence[str]) -> dict[str, tupl
     return {row.name: (row.title, row.title_en) for row in rows}
 
 
+def asked_before(connection: Connection, incident_id: int) -> list[int]:
+    """The resources that an incident has already, or that declined it."""
+    return list(connection.execute(_ASKED_BEFORE, {"id": incident_id}).scalars())
+
+
 def parameters(question: Question) -> dict[str, Any]:
     """A question as the parameters of `NEAREST_STATEMENT`."""
     return {
@@ -241,6 +248,7 @@ def parameters(question: Question) -> dict[str, Any]:
         "area_id": question.area_id,
         "kinds": list(question.rule.resource_kinds),
         "needed": list(question.needed),
+        "without": list(question.without),
         "skills": list(question.needed or question.rule.skills),
         "nearest": NEAREST,
         "timezone": settings().timezone,

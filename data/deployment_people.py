@@ -22,8 +22,9 @@ WITH slot AS MATERIALIZED (
 )"""
 
 # Somebody with a shift pattern has to be on duty all of the time, so volunteers with spare time
-# are planned for evenings and weekends. Who is off, busy or full now is so for the shifts that have
-# begun, and may be free again for later ones. Where people start from is their home; their position only if it begins before that is stale.
+# are planned for evenings and weekends. Who is off, busy or full now is so for the shifts that
+# have begun, and may be free again for later ones. Where people start from is their home; their
+# position only if it begins before that is stale.
 _AVAILABLE = text(f"""
 {_SLOT}, asked AS MATERIALIZED (
     SELECT now() AS at

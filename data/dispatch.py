@@ -57,14 +57,9 @@ SELECT r.id, r.name, t.form, r.withdrawn,
        CASE WHEN r.status <> 'available' THEN r.status
             WHEN EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> now())
             THEN 'on_leave'
-            WHEN NOT s.hours @> ((m.since_anchor % m.cycle + m.cycle) % m.cycle)::integer
-            THEN 'off_duty' END AS unavailable
+            WHEN NOT on_duty(s, now(), :timezone) THEN 'off_duty' END AS unavailable
 FROM resource r JOIN resource_kind t ON t.name = r.kind
 LEFT JOIN shift s ON s.name = r.shift
-LEFT JOIN LATERAL (
-    SELECT floor(extract(epoch FROM (now() AT TIME ZONE :timezone) - s.anchor) / 60)::bigint
-           AS since_anchor, 1440 * s.cycle_days AS cycle
-) m ON true
 WHERE r.id = ANY (:ids) ORDER BY r.id FOR NO KEY UPDATE OF r
 """)
 

@@ -31,6 +31,21 @@ WHERE i.closed IS NULL AND (CAST(:kind AS text) IS NULL OR i.kind = :kind)
 ORDER BY i.urgency, i.opened, i.id LIMIT :limit
 """)
 
+_COUNT = text("""
+SELECT count(*) AS open,
+       count(*) FILTER (WHERE NOT EXISTS (
+           SELECT FROM assignment s WHERE s.incident_id = i.id
+           AND s.state IN ('sent', 'accepted', 'on_the_way', 'on_scene'))) AS unsent
+FROM incident i
+WHERE i.closed IS NULL AND (CAST(:kind AS text) IS NULL OR i.kind = :kind)
+  AND (CAST(:under AS bigint[]) IS NULL OR i.area_id = ANY (:under))
+""")
+
+_KINDS = text("""
+SELECT kind FROM incident WHERE closed IS NULL AND kind IS NOT NULL
+GROUP BY kind ORDER BY count(*) DESC, kind LIMIT :most
+""")
+
 # An area with all that lie in it now, down to the grids.
 _UNDER = text("""
 WITH RECURSIVE under AS (
@@ -70,6 +85,19 @@ def open_ones(
         "limit": limit, "unsent": unsent,
     }  # fmt: skip
     return list(connection.execute(_OPEN, asked).mappings())
+
+
+def how_many(
+    connection: Connection, *, kind: str | None = None, under: Sequence[int] | None = None
+) -> RowMapping:
+    """Of those that `open_ones` lists, how many are `open`, and to how many nobody is under way."""
+    asked = {"kind": kind, "under": None if under is None else list(under)}
+    return connection.execute(_COUNT, asked).mappings().one()
+
+
+def open_kinds(connection: Connection, most: int = 50) -> list[str]:
+    """What the open incidents are about, the most frequent first."""
+    return list(connection.execute(_KINDS, {"most": most}).scalars())
 
 
 def under(connection: Connection, layer: str, code: str) -> list[int]:

@@ -6,7 +6,6 @@ by its source and number.
 """
 
 import hashlib
-import itertools
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +20,8 @@ from data.bulk_placement import Map
 from data.intake_options import IntakeError, Options, Summary
 from data.intake_rows import Run
 from data.intake_stage import Mover, Opened, forget, open_run
-from data.report_rejects import RejectsFile
 from data.settings import settings
+from data.table_rejects import RejectsFile, place_of_rejects
 from data.text_stream import check_file
 
 __all__ = ["IntakeError", "Options", "Summary", "run"]
@@ -64,9 +63,7 @@ def run(
         The file or the options cannot be used; nothing was changed.
     """
     check_file(path)
-    rejects = _rejects_of(path) if rejects is None else rejects
-    if rejects.exists() and rejects.samefile(path):
-        raise IntakeError(f"{path} cannot take its own rejects; name another file for them")
+    rejects = place_of_rejects(path, rejects)
     with engine.begin() as connection:
         defaults = reports.source_defaults(connection, options.source)
         mark = fingerprint(path, options, dict(defaults), *_circumstances(connection))
@@ -132,13 +129,6 @@ def _pass_on(under_way: deque[tuple[int, Future[None]]], mover: Mover) -> None:
     number, work = under_way.popleft()
     work.result()
     mover.put(number)
-
-
-def _rejects_of(path: Path) -> Path:
-    """Where rejects go if nobody says; those of rejects that were mended do not go over them."""
-    name = path.name.split(".")[0]
-    names = (f"{name}.rejects{'' if n == 1 else n}.csv" for n in itertools.count(1))
-    return next(Path(n) for n in names if not (Path(n).exists() and Path(n).samefile(path)))
 
 
 # --- who may run --------------------------------------------------------------------------------

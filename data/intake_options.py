@@ -1,6 +1,5 @@
 """How a file of reports is to be taken in, and what became of its rows."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +9,6 @@ from data.agreement import Agreement
 
 if TYPE_CHECKING:
     from data.intake_stage import Mover
-
-MOST_REASONS = 1000  # different ones that a summary counts; the file of rejects has them all
 
 
 class IntakeError(ValueError):
@@ -55,12 +52,6 @@ class Summary:
     notes: list[str] = field(default_factory=list)
     agreement: Agreement | None = None
     rejects: Path | None = None  # where the rejected rows are, if there are any
-
-    def count(self, reasons: Iterable[str]) -> None:
-        """Count why rows were rejected, so far as people can take it in."""
-        for reason in reasons:
-            if reason in self.reasons or len(self.reasons) < MOST_REASONS:
-                self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     def settle(self, mover: "Mover") -> None:
         """Take over what became of the rows in the database."""

@@ -15,12 +15,13 @@ from data import addresses, reports
 from data.agreement import Agreement, spelt
 from data.bulk_placement import Map, Placed
 from data.intake_options import IntakeError, Options, Summary
-from data.intake_stage import COLUMNS, Opened, stage
+from data.intake_stage import Opened, stage
 from data.report_mapping import Mapping
 from data.report_rows import Parsed, Seen, parse
 from data.report_times import DateOrder
 from data.settings import settings
 from data.table_batch import Batch
+from data.table_rejects import tally
 from data.text_stream import TableError
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -76,12 +77,12 @@ class Run:
         )
         self.date_order = parsed.date_order
         chosen = parsed.accepted & self._in_time(parsed)
-        tally = self.summary
-        tally.rows += len(parsed) + len(batch.ragged)
-        tally.left_out += int((parsed.accepted & ~chosen).sum())
-        tally.notes += [note for note in parsed.notes if note not in tally.notes]
-        tally.count(parsed.verdict.filter(pc.not_equal(parsed.verdict, "")).to_pylist())
-        tally.count(row.reason for row in batch.ragged)
+        done = self.summary
+        done.rows += len(parsed) + len(batch.ragged)
+        done.left_out += int((parsed.accepted & ~chosen).sum())
+        done.notes += [note for note in parsed.notes if note not in done.notes]
+        tally(done.reasons, parsed.verdict.filter(pc.not_equal(parsed.verdict, "")).to_pylist())
+        tally(done.reasons, (row.reason for row in batch.ragged))
         keep = pa.array(chosen)
         table = parsed.table().filter(keep)
         return Rows(parsed, table, batch.table.filter(keep), *self._positions(table))
@@ -129,12 +130,11 @@ class Run:
             "version_id": _nullable(placed.version_id, -1),
             "method": pa.array(placed.method, pa.string()), "ambiguous": pa.array(placed.ambiguous),
             "border_m": _nullable(placed.border_m),
-            "alternatives": pa.array(placed.alternatives, pa.string()),
-            "at": pa.array(at.asi8).cast(_MOMENT),
+            "alternatives": placed.alternatives,
             "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
         }  # fmt: skip
         if number not in opened.staged:
-            stage(engine, opened.id, number, pa.table({name: columns[name] for name in COLUMNS}))
+            stage(engine, opened.id, number, pa.table(columns))
 
     def _positions(self, table: pa.Table) -> tuple[Any, ...]:
         """WGS 84 positions, by coordinates or else by address; why there is none."""

@@ -6,7 +6,6 @@ transaction that moves them into `report` runs beside the staging of the next on
 at the end, so a file is in `report` whole or not at all, too.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,16 +16,17 @@ from types import TracebackType
 from typing import Any, Self
 
 import pyarrow as pa
-from pyarrow import csv as pa_csv
+from psycopg.errors import UniqueViolation
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from data.binary_copy import encode
 from gis.addresses import parse as parse_addresses
 
 COLUMNS = (
     "external_id", "occurred", "channel", "kind", "premises", "description", "address", "x", "y",
     "datum", "accuracy_m", "lon", "lat", "attributes", "area_id", "version_id", "method",
-    "ambiguous", "border_m", "alternatives", "at", "triage", "settled",
+    "ambiguous", "border_m", "alternatives", "triage", "settled",
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ CREATE UNLOGGED TABLE {name} (
     description text, address text, x double precision, y double precision, datum text,
     accuracy_m double precision, lon double precision, lat double precision, attributes jsonb,
     area_id bigint, version_id bigint, method text, ambiguous boolean, border_m double precision,
-    alternatives jsonb, at timestamptz, triage text, settled text
+    alternatives jsonb, triage text, settled text
 )
 """
 
@@ -109,14 +109,13 @@ def _drop_tables(connection: Connection, run: int) -> None:
 def stage(engine: Engine, run: int, number: int, table: pa.Table) -> None:
     """Stage a batch, whole or not at all."""
     name = f"intake_{run}_{number}"
-    buffer = io.BytesIO()
-    pa_csv.write_csv(table, buffer, pa_csv.WriteOptions(include_header=False))
     with engine.begin() as connection:
         connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
         connection.execute(text(_STAGE.format(name=name)))
         cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-        with cursor.copy(f"COPY {name} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT csv)") as copy:
-            copy.write(buffer.getbuffer())
+        with cursor.copy(f"COPY {name} ({', '.join(COLUMNS)}) FROM STDIN (FORMAT binary)") as copy:
+            for piece in encode(table.select(COLUMNS), json=("attributes", "alternatives")):
+                copy.write(piece)
 
 
 # --- into place -----------------------------------------------------------------------------------
@@ -128,11 +127,12 @@ INSERT INTO report (source, external_id, occurred, channel, kind, premises, desc
 SELECT :source, external_id, occurred, channel, kind, premises, description, address, x, y, datum,
     accuracy_m, ST_SetSRID(ST_MakePoint(lon, lat), 4326),
     coalesce(attributes, jsonb_build_object()),
-    :layer, area_id, version_id, method, ambiguous, border_m, alternatives, at,
-    CAST(:known AS timestamptz), triage
+    :layer, area_id, version_id, method, ambiguous, border_m, alternatives,
+    coalesce(occurred, CAST(:known AS timestamptz)), CAST(:known AS timestamptz), triage
 FROM {name}
-ON CONFLICT (source, external_id) DO NOTHING
 """
+
+_LEAVE_KNOWN = "ON CONFLICT (source, external_id) DO NOTHING"
 
 _COUNT = "SELECT count(*), count(area_id), count(*) FILTER (WHERE ambiguous) FROM {name}"
 
@@ -189,6 +189,7 @@ class Mover:
         self._pool = ThreadPoolExecutor(1)
         self._under_way: list[Future[None]] = []
         self._connection = engine.connect()
+        self._all_new = True
         self.staged = self.added = self.placed = self.ambiguous = self.confirmed = 0
 
     def __enter__(self) -> Self:
@@ -234,10 +235,27 @@ class Mover:
         self.staged += staged
         self.placed += placed
         self.ambiguous += ambiguous
-        self.added += connection.execute(text(_MOVE.format(name=name)), self._asked).rowcount
+        self.added += self._insert(_MOVE.format(name=name))
         if self._confirm:
             rows = connection.execute(text(_CONFIRM.format(name=name)), self._asked).all()
             self._remember(rows)
+
+    def _insert(self, move: str) -> int:
+        """Rows that were not there before.
+
+        Most files bring nothing but new ones, and PostgreSQL is a quarter faster if it need not
+        ask for each first; the first one that is there ends that.
+        """
+        connection = self._connection
+        if self._all_new:
+            try:
+                with connection.begin_nested():
+                    return connection.execute(text(move), self._asked).rowcount
+            except IntegrityError as error:
+                if not isinstance(error.orig, UniqueViolation):
+                    raise
+                self._all_new = False
+        return connection.execute(text(move + _LEAVE_KNOWN), self._asked).rowcount
 
     def _remember(self, rows: Sequence[Any]) -> None:
         if not rows:

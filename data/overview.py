@@ -1,5 +1,6 @@
 """What the overview page shows: the ground under it, and the reports of a period."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +23,12 @@ ORDER BY r.received DESC LIMIT :most
 """)
 
 _GROUND = 'SELECT name, "class", geom AS geometry FROM ground WHERE kind = :kind ORDER BY id'
-_LEVELS = {"districts": "district", "towns": "town", "villages": "village", "grids": "grid"}
+_LAYERS = {
+    "districts": "district", "towns": "town", "villages": "village", "grids": "grid",
+    "beats": "beats",
+}  # fmt: skip
+LEVELS = tuple(_LAYERS)
+_NO_LAYER = ""
 
 
 def reports(connection: Connection, start: datetime, until: datetime) -> pd.DataFrame:
@@ -49,8 +55,11 @@ def state(connection: Connection) -> tuple[Any, ...]:
     return tuple(connection.execute(_STATE).one())
 
 
-def ground(connection: Connection) -> dict[str, Any]:
-    """The tables and names that `layers.ground.ground` takes, as they are in force now."""
+def ground(connection: Connection, levels: Collection[str] = LEVELS) -> dict[str, Any]:
+    """The tables and names that `layers.ground.ground` takes, as they are in force now.
+
+    Tables that are not among `levels` are empty.
+    """
     city = connection.execute(
         text(
             "SELECT v.name, l.source FROM layer l JOIN area a ON a.layer = l.name"
@@ -58,10 +67,12 @@ def ground(connection: Connection) -> dict[str, Any]:
             " AND v.valid @> now() WHERE l.name = 'city' ORDER BY a.code LIMIT 1"
         )
     ).first()
-    tables = {name: areas.read(connection, level) for name, level in _LEVELS.items()}
+    tables = {
+        name: areas.read(connection, layer if name in levels else _NO_LAYER)
+        for name, layer in _LAYERS.items()
+    }
     return {
         **tables,
-        "beats": areas.read(connection, "beats"),
         "water": _nature(connection, "water"),
         "roads": _nature(connection, "road"),
         "city": city.name if city else "",

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from data import addresses, placement
+from data.errors import InputError
 from data.placement import Place
 from data.settings import settings
 from gis import addresses as address_text
@@ -29,17 +30,12 @@ TRIAGE = {
 MOST_ACCURACY_M = 5000  # a disc of more says nothing about a grid
 
 
-class ReportError(ValueError):
+class ReportError(InputError):
     """A report that cannot be taken in as it is.
 
-    `field` names what to mend, `reason` says why in a word that programs know: a key of
-    `gis.datum.REASONS`, or unknown_datum, unsupported_datum, unknown_layer, unknown_report,
-    unknown_code.
+    `reason` is a key of `gis.datum.REASONS`, or unknown_datum, unsupported_datum, unknown_layer,
+    unknown_report, unknown_code.
     """
-
-    def __init__(self, message: str, where: str, reason: str) -> None:
-        super().__init__(message)
-        self.field, self.reason = where, reason
 
 
 @dataclass(frozen=True)
@@ -144,14 +140,15 @@ def set_source(connection: Connection, name: str, **facts: Any) -> None:
 
 # What follows a report's row, in its statement: the incident that it opens, and word of it.
 _OPEN = """
-RETURNING id, received, source, kind, geom, area_id, method, triage
+RETURNING id, received, source, external_id, kind, geom, area_id, method, triage
 ), opened AS (
     INSERT INTO incident (id, opened, kind, urgency, geom, area_id)
     SELECT id, received, kind, :urgency, geom, area_id FROM stored
 ), told AS (
     INSERT INTO event (kind, incident_id, area_id, data)
     SELECT 'report.received', s.id, s.area_id, jsonb_build_object(
-        'source', s.source, 'kind', s.kind, 'urgency', CAST(:urgency AS integer),
+        'report', s.id, 'source', s.source, 'external_id', s.external_id, 'kind', s.kind,
+        'urgency', CAST(:urgency AS integer),
         'lon', ST_X(s.geom), 'lat', ST_Y(s.geom), 'code', a.code, 'method', s.method,
         'triage', s.triage)
     FROM stored s LEFT JOIN area a ON a.id = s.area_id
@@ -258,6 +255,9 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
     if number is not None:
         return int(number), True
     return _number(connection, new.source, new.external_id), False
+
+
+_AREA = text("SELECT area_id FROM report WHERE id = :id")
 
 
 def _point(connection: Connection, new: NewReport) -> tuple[Point | None, bool, str | None]:

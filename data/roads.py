@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -22,7 +23,7 @@ from pathlib import Path
 import osmium
 from osmium.osm import NOTHING, WAY
 
-from data.file_errors import FileError
+from data.errors import FileError
 from gis.travel import Roads, StraightLine, Travel, configuration
 
 Progress = Callable[[str, float], None]
@@ -228,10 +229,13 @@ def _pack(tiles: Tiles, work: Path) -> Path:
     """One tar file of all tiles, which Valhalla maps into memory, with what they are."""
     path = work / "tiles.tar"
     about = json.dumps(asdict(tiles), ensure_ascii=False).encode()
-    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:
-        member = tarfile.TarInfo(_ABOUT)
-        member.size = len(about)
-        tar.addfile(member, io.BytesIO(about))
-        for tile in sorted((work / "tiles").rglob("*.gph")):
-            tar.add(tile, arcname=str(tile.relative_to(work / "tiles")))
+    with path.open("wb") as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            member = tarfile.TarInfo(_ABOUT)
+            member.size = len(about)
+            tar.addfile(member, io.BytesIO(about))
+            for tile in sorted((work / "tiles").rglob("*.gph")):
+                tar.add(tile, arcname=str(tile.relative_to(work / "tiles")))
+        file.flush()
+        os.fsync(file.fileno())  # on the disk before it takes the place of one that is
     return path

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from data.errors import InputError
 from gis.ranking import Weights
 
 
-class RuleError(ValueError):
-    """A rule that cannot be; `field` names what to mend."""
+class RuleError(InputError):
+    """A rule that cannot be, or that is not there."""
 
     def __init__(self, message: str, where: str) -> None:
-        super().__init__(message)
-        self.field = where
+        super().__init__(message, where, "rule_refused")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="WANGGE_", env_file=".env", extra="ignore")
 
     home: Path = Field(
-        default=ROOT / ".wangge", description="where the private database and logs live"
+        default=ROOT / ".wangge", description="where the private database, the roads and logs live"
     )
     database_url: str | None = Field(
         default=None,
@@ -45,8 +45,8 @@ class Settings(BaseSettings):
         ge=0,
         description="how long a client may keep an answer of `/locate`, seconds",
     )
-    position_fresh_s: float = Field(
-        default=1800.0,
+    position_fresh_s: int = Field(
+        default=1800,
         gt=0,
         description="a resource's last position counts for so long, seconds; then its home does",
     )
@@ -55,8 +55,38 @@ class Settings(BaseSettings):
         gt=0,
         description="a resource's position less accurate than this, metres, does not count",
     )
+    track_days: int = Field(
+        default=30, ge=1, le=3650, description="how long tracks of resources are kept, days"
+    )
     timezone: str = Field(
         default="Asia/Shanghai", description="time zone of the screen and of files without one"
+    )
+    event_days: float = Field(
+        default=7.0, gt=0, description="how long events and delivered messages are kept, days"
+    )
+    delivery_tries: int = Field(
+        default=20, ge=1, le=100, description="after so many tries a message is dead"
+    )
+    delivery_wait_s: float = Field(
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="between the first two tries, seconds; doubled up to an hour",
+    )
+    delivery_timeout_s: float = Field(
+        default=10.0, gt=0, le=60, description="a receiver has to answer within this, seconds"
+    )
+    webhook_loopback: bool = Field(
+        default=False, description="webhooks may lead to this machine itself"
+    )
+    smtp_url: str | None = Field(
+        default=None, description="`smtp://USER:PASSWORD@HOST:587?from=ADDRESS`, or `smtps://`"
+    )
+    vapid_key: str | None = Field(
+        default=None, description="private key for Web Push: a PEM file, or its 32 bytes in base64"
+    )
+    vapid_contact: str | None = Field(
+        default=None, description="`mailto:` or `https:` for the push services' operators"
     )
 
 

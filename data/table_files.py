@@ -1,7 +1,8 @@
 """Tables in files as batches of text columns: CSV, Excel, JSON Lines, GeoJSON, GeoParquet.
 
 Nothing is interpreted here: every cell comes out as text, or null if it is empty, with the number
-of its row in the file. What a column means is decided in `data.report_rows`.
+of its row in the file. What a column means is decided in `data.report_rows` and
+`data.resource_rows`.
 """
 
 from collections.abc import Iterator

@@ -25,7 +25,7 @@ from pyproj.exceptions import CRSError, ProjError
 
 from data import vector_geojson, vector_shapefile, vector_tables
 from data.attributes import kinds_of, unpack
-from data.file_errors import FileError
+from data.errors import FileError
 from data.vector_source import Raw, pick, unpack_gzip, unpacked_zip
 from gis import datum
 from gis.flaws import polygonal

@@ -12,7 +12,7 @@ from pyproj import CRS
 from pyproj.exceptions import CRSError
 
 from data.attributes import pack
-from data.file_errors import FileError
+from data.errors import FileError
 from data.vector_source import Raw
 from gis.plane import Geometries
 

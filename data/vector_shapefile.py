@@ -21,7 +21,7 @@ import shapely
 from pyproj import CRS
 
 from data.attributes import pack, to_text, unpack
-from data.file_errors import FileError
+from data.errors import FileError
 from data.vector_source import Raw
 from gis.plane import Geometries
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pandas as pd
 from pyproj import CRS
 
-from data.file_errors import FileError
+from data.errors import FileError
 from gis.plane import Geometries
 
 MAX_BYTES = 2 * 1024**3  # unpacked; a city's grids in GeoJSON take some 20 MB

@@ -12,7 +12,7 @@ import shapely
 from pyproj import CRS
 
 from data.attributes import pack
-from data.file_errors import FileError
+from data.errors import FileError
 from data.vector_source import Raw, pick
 from gis.plane import Geometries
 

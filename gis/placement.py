@@ -12,25 +12,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label, maximum_filter1d
 from scipy.spatial import cKDTree
+
+from gis.discs import conformal, discs, metres_per_degree
+from gis.edges import EDGE_DEG, Edges, Pairs
+from gis.raster import MIXED, Raster, ranges
+
+__all__ = [
+    "WEIGHTS", "Clues", "Coverage", "Memory", "Method", "Placement", "discs", "metres_per_degree",
+]  # fmt: skip
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-SEMI_MAJOR_M = 6_378_137.0
-ECCENTRICITY2 = 0.0066943799901413165
-QUADRANT = 8  # segments of a quarter of the uncertainty disc
 MEMORY_RADIUS_M = 300.0
 STREET_SCALE_M = 100.0
-MARGIN_M = 500.0
-EDGE_DEG = 0.01
 FINEST_M = 0.001  # no position is known better
 LEAST_SHARE = 1e-9  # of a disc; less is rounding
 
@@ -48,36 +49,6 @@ class Method(IntEnum):
     INSIDE = 1
     ON_BORDER = 2
     SNAPPED = 3
-
-
-def metres_per_degree(lat: ArrayLike) -> tuple[Floats, Floats]:
-    """Local metres per degree of longitude and of latitude on WGS 84, at latitudes in degrees."""
-    lat = np.asarray(lat, dtype=float)
-    w = 1 - ECCENTRICITY2 * np.sin(np.radians(lat)) ** 2
-    normal = SEMI_MAJOR_M / np.sqrt(w)
-    meridian = normal * (1 - ECCENTRICITY2) / w
-    return np.radians(normal) * np.cos(np.radians(lat)), np.radians(meridian)
-
-
-def _conformal(lonlat: Floats) -> Floats:
-    """Degrees to ellipsoidal Mercator (in degrees too), where a small circle stays a circle."""
-    out = np.array(lonlat, dtype=float)
-    sin = np.sin(np.radians(lonlat[:, 1]))
-    e = np.sqrt(ECCENTRICITY2)
-    out[:, 1] = np.degrees(np.arctanh(sin) - e * np.arctanh(e * sin))
-    return out
-
-
-_CIRCLE = shapely.get_coordinates(shapely.buffer(shapely.Point(0, 0), 1, quad_segs=QUADRANT))
-
-
-def discs(lon: Floats, lat: Floats, accuracy_m: Floats) -> NDArray[np.object_]:
-    """The uncertainty discs of n positions as n polygons in degrees."""
-    mx, my = metres_per_degree(lat)
-    coords = np.empty((len(lon), len(_CIRCLE), 2))
-    coords[:, :, 0] = lon[:, None] + (accuracy_m / mx)[:, None] * _CIRCLE[:, 0]
-    coords[:, :, 1] = lat[:, None] + (accuracy_m / my)[:, None] * _CIRCLE[:, 1]
-    return np.asarray(shapely.polygons(coords), dtype=object)
 
 
 @dataclass(frozen=True)
@@ -99,7 +70,7 @@ class Memory:
     @cached_property
     def tree(self) -> cKDTree:
         """Index over the places in the conformal plane."""
-        return cKDTree(_conformal(np.column_stack([self.lon, self.lat])))
+        return cKDTree(conformal(np.column_stack([self.lon, self.lat])))
 
 
 @dataclass(frozen=True)
@@ -162,77 +133,24 @@ class Coverage:
         )
         self.tree = shapely.STRtree(self.polygons)
         # Straight edges bend in the conformal plane: short ones by less than 0.1 m.
-        self._flat = shapely.transform(shapely.segmentize(self.polygons, EDGE_DEG), _conformal)
+        self._flat = shapely.transform(shapely.segmentize(self.polygons, EDGE_DEG), conformal)
         self._flat_borders = shapely.boundary(self._flat)
         shapely.prepare(self._flat_borders)
         self._flat_tree = shapely.STRtree(self._flat)
-        self._masks: dict[int, NDArray[np.uint8]] = {}
-        self._make_raster(cells)
+        self._edges = Edges(self.polygons)
+        self._raster = Raster(self.polygons, self._containing, cells)
 
-    # --- the raster -----------------------------------------------------------------------------
+    def _containing(self, lon: Floats, lat: Floats) -> tuple[Ints, Bools]:
+        """The area that contains each point by exact test, and whether others of its kind do too.
 
-    def _make_raster(self, cells: int) -> None:
-        bounds = shapely.total_bounds(self.polygons) if len(self.polygons) else (0, 0, 1, 1)
-        west, south, east, north = bounds
-        # As narrow as a cell gets anywhere, so that a reach in cells is never too short.
-        kx, ky = (float(v.min()) for v in metres_per_degree([south, north]))
-        edges = _segments(self.polygons)
-        length_m = np.hypot(
-            (edges[:, 2] - edges[:, 0]) * kx, (edges[:, 3] - edges[:, 1]) * ky
-        ).sum()
-        width_m, height_m = max((east - west) * kx, 1), max((north - south) * ky, 1)
-        # A small part of the mean width of an area, so that few points fall into a border's cell.
-        mean_width_m = 4 * width_m * height_m / max(length_m, 1)
-        self.cell_m = max(mean_width_m / 120, np.sqrt(width_m * height_m / cells), 0.5)
-        self._step = np.array([self.cell_m / kx, self.cell_m / ky])
-        # Room around the areas, so that what is within MARGIN_M of them has a cell of its own.
-        margin = int(np.ceil(MARGIN_M / self.cell_m)) + 2
-        self._origin = np.array([west, south]) - margin * self._step
-        self._shape = tuple(
-            int(n) + margin for n in np.ceil((np.array([east, north]) - self._origin) / self._step)
-        )
-        self._border = np.zeros(self._shape, np.uint8)
-        ij = _crossed_cells((edges - np.tile(self._origin, 2)) / np.tile(self._step, 2))
-        self._border[ij[:, 0], ij[:, 1]] = 1
-        # Each patch of cells without a border lies in one area as a whole: ask once per patch.
-        patches, count = label(self._border == 0)
-        flat = patches.ravel()
-        first = np.full(count + 1, -1, np.int64)
-        first[flat[::-1]] = np.arange(flat.size)[::-1]
-        i, j = np.unravel_index(first[1:], self._shape)
-        centre = self._origin + (np.column_stack([i, j]) + 0.5) * self._step
-        owner = np.concatenate([[-2], self._containing(centre[:, 0], centre[:, 1])])
-        kind = np.int16 if len(self.polygons) < 32_000 else np.int32
-        self._owner = owner.astype(kind)[patches]
-
-    def _containing(self, lon: Floats, lat: Floats) -> Ints:
-        """The containing area by exact test: a dedicated one first, then the lowest index; -1."""
+        It is a dedicated one before others, then the lowest index; -1 for none.
+        """
         point, area = self.tree.query(shapely.points(lon, lat), predicate="intersects")
         best = np.full(len(lon), -1, np.int64)
         order = np.lexsort((-area, self.dedicated[area]))
         best[point[order]] = area[order]
-        return best
-
-    def _cell(self, lon: Floats, lat: Floats) -> Ints:
-        """Flat raster index of each point; points outside (or NaN) get cell 0, which is empty."""
-        i = (lon - self._origin[0]) / self._step[0]
-        j = (lat - self._origin[1]) / self._step[1]
-        within = (i >= 0) & (j >= 0) & (i < self._shape[0]) & (j < self._shape[1])
-        flat = np.where(within, i, 0).astype(np.int64)
-        flat *= self._shape[1]
-        flat += np.where(within, j, 0).astype(np.int64)
-        return flat
-
-    def _near_border(self, accuracy_m: float) -> NDArray[np.uint8]:
-        """Mask of the cells from which a border may be within `accuracy_m`."""
-        if accuracy_m > MARGIN_M:
-            return np.ones(self._shape, np.uint8)
-        reach = int(np.ceil(accuracy_m / self.cell_m * 1.001))
-        if reach not in self._masks:
-            mask = maximum_filter1d(self._border, 2 * reach + 1, axis=0)
-            self._masks[reach] = maximum_filter1d(mask, 2 * reach + 1, axis=1)
-        near: NDArray[np.uint8] = self._masks[reach]
-        return near
+        alike = self.dedicated[area] == self.dedicated[best[point]]
+        return best, np.bincount(point[alike], minlength=len(lon)) > 1
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -242,9 +160,9 @@ class Coverage:
         A point on a border goes to the lowest index, inside a dedicated area to that.
         """
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
-        area: Ints = self._owner.ravel()[self._cell(lon, lat)].astype(np.int64)
-        mixed = np.flatnonzero(area == -2)
-        area[mixed] = self._containing(lon[mixed], lat[mixed])
+        area = self._raster.owner(self._raster.cell(lon, lat))
+        mixed = np.flatnonzero(area == MIXED)
+        area[mixed] = self._containing(lon[mixed], lat[mixed])[0]
         return area
 
     def place(
@@ -281,10 +199,10 @@ class Coverage:
         lon, lat = np.asarray(lon, float), np.asarray(lat, float)
         radius = np.broadcast_to(_radius(accuracy_m), lon.shape)
         n = len(lon)
-        cell = self._cell(lon, lat)
-        area = self._owner.ravel()[cell].astype(np.int64)
+        cell = self._raster.cell(lon, lat)
+        area = self._raster.owner(cell)
         reach = float(radius.max()) if n else 0.0
-        close = (self._near_border(reach).ravel()[cell] != 0) | (area < 0)
+        close = self._raster.near_border(cell, reach) | (area < 0)
         close &= np.isfinite(lon) & np.isfinite(lat)
         area[~np.isfinite(lon) | ~np.isfinite(lat)] = -1
 
@@ -315,7 +233,7 @@ class Coverage:
             np.ones(counts.sum()),
             np.repeat(weights[0] * 2.0, counts.sum()),
         )
-        at = _ranges(placement.starts[rows], near.counts)
+        at = ranges(placement.starts[rows], near.counts)
         placement.candidate[at] = near.area
         placement.share[at] = near.share
         placement.score[at] = near.score
@@ -324,61 +242,49 @@ class Coverage:
 
     def _border_distance(self, lon: Floats, lat: Floats, area: Ints) -> Floats:
         """Metres from each point to the border of the area given for it."""
-        flat = _conformal(np.column_stack([lon, lat]))
+        flat = conformal(np.column_stack([lon, lat]))
         scale = metres_per_degree(lat)[0]
         return np.asarray(shapely.distance(self._flat_borders[area], shapely.points(flat))) * scale
 
     def _weigh(self, lon: Floats, lat: Floats, radius: Floats, border_m: float) -> "_Candidates":
         """All (point, area) pairs whose disc and area meet, with share and distance."""
-        scale = metres_per_degree(lat)[0]
-        flat = shapely.points(_conformal(np.column_stack([lon, lat])))
-        point, area = self._flat_tree.query(flat, predicate="dwithin", distance=radius / scale)
-        order = np.lexsort((area, point))
-        point, area = point[order], area[order]
-        border = np.asarray(shapely.distance(self._flat_borders[area], flat[point])) * scale[point]
-        at = shapely.points(lon, lat)
-        inside = shapely.intersects(self.polygons[area], at[point])
-        share = np.where(inside & (border >= radius[point]), 1.0, 0.0)
-        cut = share == 0
-        rest = cut & self._takes_the_rest(point, area, flat, radius / scale)
-        owners, which = np.unique(point[cut & ~rest], return_inverse=True)
-        disc = discs(lon[owners], lat[owners], radius[owners])
-        parts = shapely.intersection(disc[which], self.polygons[area[cut & ~rest]])
-        share[cut & ~rest] = shapely.area(parts) / shapely.area(disc)[which]
-        taken = np.bincount(point, np.where(rest, 0.0, share), len(lon))
-        share[rest] = 1 - taken[point[rest]]
+        near = self._edges.around(lon, lat, radius)
+        n = len(self.polygons)
+        bordering, holding = near.point * n + near.area, self._holding(lon, lat, near)
+        pair = np.sort(np.concatenate([bordering, holding]))
+        pair = pair[np.diff(pair, prepend=-1) > 0]
+        point, area = pair // n, pair % n
+        inside = np.zeros(len(pair), bool)
+        inside[np.searchsorted(pair, holding)] = True
+        turns, border, at = (
+            inside * 0.0,
+            np.full(len(pair), np.nan),
+            np.searchsorted(pair, bordering),
+        )
+        turns[at], border[at] = near.turns, near.border_m
+        far = np.flatnonzero(np.isnan(border))
+        border[far] = self._border_distance(lon[point[far]], lat[point[far]], area[far])
+        whole = np.abs(turns - np.rint(turns)) < LEAST_SHARE
+        share = np.where(whole, inside, turns - np.floor(turns))
         self._let_dedicated_win(point, area, inside, share, lon, lat, radius)
         keep = share > LEAST_SHARE
         return _Candidates(
             len(lon), point[keep], area[keep], inside[keep], share[keep], border[keep], border_m
         )
 
-    def _takes_the_rest(
-        self, point: Ints, area: Ints, flat: NDArray[np.object_], reach: Floats
-    ) -> Bools:
-        """Which pair is its point's last, where the areas cover the whole disc without overlap.
+    def _holding(self, lon: Floats, lat: Floats, near: Pairs) -> Ints:
+        """The pairs of a point and an area that holds it, as point * m + area.
 
-        Its share is what the others leave; one intersection less, of two mostly.
+        The raster knows them but on borders and where a dedicated area lies over others.
         """
-        last = np.append(point[1:] != point[:-1], True)[: len(point)]
-        if self._outline is None:
-            return np.zeros(len(point), bool)
-        several = np.bincount(point, minlength=len(flat)) > 1
-        several[point[self.dedicated[area]]] = False
-        asked = np.flatnonzero(several)
-        at_edge = shapely.dwithin(self._outline, flat[asked], reach[asked] * 1.01)
-        several[asked[at_edge]] = False
-        return np.asarray(last & several[point], bool)
-
-    @cached_property
-    def _outline(self) -> Any:
-        """Where the basic areas end, holes included; None if they overlap or do not match."""
-        basic = self._flat[~self.dedicated]
-        if not len(basic) or not shapely.coverage_is_valid(basic):
-            return None
-        outline = shapely.boundary(shapely.coverage_union_all(basic))
-        shapely.prepare(outline)
-        return outline
+        n = len(self.polygons)
+        owner = self._raster.owner(self._raster.cell(lon, lat))
+        asked = owner == MIXED
+        asked[owner >= 0] = self.dedicated[owner[owner >= 0]]
+        asked[near.point[self.dedicated[near.area]]] = True
+        rows, told = np.flatnonzero(asked), np.flatnonzero(~asked & (owner >= 0))
+        point, area = self.tree.query(shapely.points(lon[rows], lat[rows]), predicate="intersects")
+        return np.concatenate([rows[point] * n + area, told * n + owner[told]])
 
     def _let_dedicated_win(
         self,
@@ -391,16 +297,19 @@ class Coverage:
         radius: Floats,
     ) -> None:
         """Take from the basic areas' shares what a dedicated one covers (in place)."""
-        if not self.dedicated[area].any():
+        winning = self.dedicated[area]
+        if not winning.any():
             return
-        for p in np.unique(point[self.dedicated[area]]):
-            pairs = np.arange(*np.searchsorted(point, [p, p + 1]))
-            basic = pairs[~self.dedicated[area[pairs]]]
-            own = shapely.union_all(self.polygons[area[pairs[self.dedicated[area[pairs]]]]])
-            disc = discs(lon[[p]], lat[[p]], radius[[p]])[0]
-            left = shapely.difference(shapely.intersection(disc, self.polygons[area[basic]]), own)
-            share[basic] = shapely.area(left) / disc.area
-            inside[basic] &= not shapely.intersects_xy(own, lon[p], lat[p])
+        at, first = np.unique(point[winning], return_index=True)
+        own = np.array(
+            [shapely.union_all(each) for each in np.split(self.polygons[area[winning]], first[1:])]
+        )
+        basic = np.flatnonzero(~winning & np.isin(point, at))
+        of = np.searchsorted(at, point[basic])
+        disc = discs(lon[at], lat[at], radius[at])[of]
+        left = shapely.difference(shapely.intersection(disc, self.polygons[area[basic]]), own[of])
+        share[basic] = shapely.area(left) / shapely.area(disc)
+        inside[basic] &= ~shapely.intersects_xy(own, lon[at], lat[at])[of]
 
     def _snap(self, placement: Placement, lon: Floats, lat: Floats, snap_m: float) -> None:
         """Give points without any candidate to the nearest area within `snap_m` (in place).
@@ -410,11 +319,11 @@ class Coverage:
         if snap_m <= 0 or not len(self.polygons):
             return
         lost = np.flatnonzero((placement.area < 0) & np.isfinite(lon) & np.isfinite(lat))
-        reachable = self._near_border(snap_m).ravel()[self._cell(lon[lost], lat[lost])] != 0
+        reachable = self._raster.near_border(self._raster.cell(lon[lost], lat[lost]), snap_m)
         lost = lost[reachable]
         if not len(lost):
             return
-        flat = shapely.points(_conformal(np.column_stack([lon[lost], lat[lost]])))
+        flat = shapely.points(conformal(np.column_stack([lon[lost], lat[lost]])))
         scale = metres_per_degree(lat[lost])[0]
         (point, area), far = self._flat_tree.query_nearest(
             flat, max_distance=snap_m / scale.min(), return_distance=True
@@ -458,7 +367,7 @@ class _Candidates:
         if not len(asked):
             return
         mx, my = metres_per_degree(lat[asked])
-        flat = _conformal(np.column_stack([lon[asked], lat[asked]]))
+        flat = conformal(np.column_stack([lon[asked], lat[asked]]))
         found = memory.tree.query_ball_point(flat, MEMORY_RADIUS_M * 1.001 / mx)
         sizes = np.array([len(f) for f in found])
         m = np.concatenate([np.asarray(f, np.int64) for f in found]) if sizes.sum() else asked[:0]
@@ -475,7 +384,7 @@ class _Candidates:
             (near & street & sides & alike) * np.exp(-metres / STREET_SCALE_M),
         )
         start = np.concatenate([[0], np.cumsum(self.counts)])
-        pair = _ranges(start[p], self.counts[p])
+        pair = ranges(start[p], self.counts[p])
         each = np.repeat(np.arange(len(m)), self.counts[p])
         agrees = self.area[pair] == memory.area[m[each]]
         for weight, amount in zip(weights[1:], evidence, strict=True):
@@ -513,48 +422,3 @@ def _radius(accuracy_m: ArrayLike) -> Floats:
             "or more, and a default where none is known"
         )
     return np.asarray(np.maximum(given, FINEST_M))
-
-
-def _ranges(starts: Ints, counts: Ints) -> Ints:
-    """start, start + 1, … (count of them) for each pair, one after the other."""
-    ends = np.cumsum(counts)
-    return np.repeat(starts - (ends - counts), counts) + np.arange(ends[-1] if len(ends) else 0)
-
-
-def _segments(polygons: NDArray[np.object_]) -> Floats:
-    """Every edge of the polygons as (x0, y0, x1, y1)."""
-    rings = shapely.get_rings(shapely.get_parts(polygons))  # of multipolygons it gives none
-    xy, ring = shapely.get_coordinates(rings, return_index=True)
-    same = ring[1:] == ring[:-1]
-    return np.hstack([xy[:-1][same], xy[1:][same]])
-
-
-def _crossed_cells(edges: Floats) -> Ints:
-    """The unit cells that any of the edges (in cell units, all positive) passes through.
-
-    Each edge is cut where it crosses the lines of the raster; the middle of each part lies in a
-    cell that the edge passes. Cells touched within rounding error are taken too; a cell may come
-    more than once.
-    """
-    parts = []
-    index = np.arange(len(edges))
-    t, owner = [np.zeros(len(edges)), np.ones(len(edges))], [index, index]
-    for axis in (0, 1):
-        a, b = edges[:, axis], edges[:, axis + 2]
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        first = np.floor(low).astype(np.int64) + 1
-        count = np.maximum(np.ceil(high).astype(np.int64) - first, 0)
-        who = np.repeat(index, count)
-        line = _ranges(first, count)
-        t.append((line - a[who]) / (b - a)[who])
-        owner.append(who)
-    times, who = np.concatenate(t), np.concatenate(owner)
-    order = np.lexsort((times, who))
-    times, who = times[order], who[order]
-    same = who[1:] == who[:-1]
-    middle, who = ((times[1:] + times[:-1]) / 2)[same], who[1:][same]
-    xy = edges[who, :2] + middle[:, None] * (edges[who, 2:] - edges[who, :2])
-    for dx in (-1e-7, 1e-7):
-        for dy in (-1e-7, 1e-7):
-            parts.append(np.floor(xy + np.array([dx, dy])).astype(np.int64))
-    return np.concatenate(parts)

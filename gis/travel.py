@@ -28,13 +28,19 @@ SNAP_M = 1000.0
 """A place farther than this from every road that its mode may use is not on the road network."""
 LONGEST_M = 1_000_000.0
 """Straight distance up to which Valhalla is asked."""
-EXACT = 5
-"""Up to so many places on one side Valhalla searches outwards from each of them, which is exact and
-quick for walkers and riders: 600 x 13 legs take 0.5 s, at once they would take 20 s."""
-BLOCK = 50
-"""Places a side in one question for cars: Valhalla's own default, so that memory stays bounded."""
-LONG_BLOCK = 2000
-"""Places on the longer side where the shorter one has at most `EXACT`."""
+EXACT_M = 60_000.0
+"""Straight distance up to which cars are routed over all roads, beyond it over main roads between
+the ends. By main roads alone, journeys across a city came out up to 1.4 times too long."""
+BLOCKS = {"timedistancematrix": (1000, 10), "costmatrix": (25, 25)}
+"""Valhalla's two searches, with the places that one question holds on its longer and shorter side.
+
+The first goes outwards from each place of the shorter side: 600 x 13 legs on foot take 0.5 s, where
+the other takes 15 s. From many places to few it is right for walkers, but for riders and drivers up
+to 2.4 times the route's own time (measured with 3.5.1). They have the second, which goes from both
+ends. Pieces keep its memory within what it reserves, and let other threads have their turn."""
+
+_NO_WAY = "No path could be found"
+"""How Valhalla's error begins where no leg of a matrix has a way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Mode:
         """The speed in metres a second."""
         return self.speed_kmh / 3.6
 
+    @property
+    def search(self) -> str:
+        """Which of Valhalla's searches suits it: see `BLOCKS`."""
+        return "timedistancematrix" if self.costing == "pedestrian" else "costmatrix"
+
 
 # Speeds. Foot: 1.4 m/s, which adults prefer (Browning et al. 2006). Bicycle and e-bike: 14.8 and
 # 21.9 km/h measured in Kunming's streets (Lin et al. 2008), less some stops. Car: an estimate of
@@ -74,7 +85,7 @@ MODES: Mapping[str, Mode] = {
     "foot": Mode(5.0, 1.3, "pedestrian", {"walking_speed": 5.0}),
     "bicycle": Mode(14.0, 1.3, "bicycle", {"cycling_speed": 15.0, "use_roads": 1.0}),
     "moped": Mode(20.0, 1.3, "bicycle", {"cycling_speed": 22.0, "use_roads": 1.0}),
-    "car": Mode(30.0, 1.4, "auto"),
+    "car": Mode(30.0, 1.4, "auto", {"disable_hierarchy_pruning": True}),
 }
 
 
@@ -158,7 +169,7 @@ class Roads:
       target cannot be reached: NaN, by road.
 
     One instance serves a process and any number of threads. Valhalla's `Actor` is not safe to share
-    among threads, so each question borrows one; as many are opened as there are processors, and
+    among threads, so each question borrows one; as many work at once as there are processors, and
     all read the same archive, mapped into memory.
 
     Parameters
@@ -176,7 +187,7 @@ class Roads:
         self.modes = modes
         self._straight = StraightLine(modes)
         self._turns = BoundedSemaphore(os.cpu_count() or 1)
-        self._idle = [self._open()]
+        self._idle: dict[str, list[Any]] = {search: [] for search in BLOCKS}
 
     def legs(
         self, origins: npt.ArrayLike, targets: npt.ArrayLike, modes: str | npt.ArrayLike
@@ -199,7 +210,7 @@ class Roads:
         before, after = gap_m[: len(start)], gap_m[len(start) :]
         asked = np.flatnonzero(np.isfinite(before)), np.flatnonzero(np.isfinite(after))
         walk_m_s = self.modes["foot"].speed_m_s if "foot" in self.modes else mode.speed_m_s
-        for i, j in _blocks(*asked, mode.costing):
+        for i, j in _blocks(*asked, *BLOCKS[mode.search]):
             way = self._matrix(start[i], end[j], mode)
             if way is None:
                 continue
@@ -232,13 +243,16 @@ class Roads:
         answer = self._ask("matrix", mode, sources=_locations(start), targets=_locations(end))
         if answer is None:
             return None
+        if answer == _NO_WAY:
+            nowhere = np.full((len(start), len(end)), np.nan)
+            return nowhere, nowhere
         table = answer["sources_to_targets"]
         seconds = np.array(table["durations"], dtype=float)
         metres = np.array(table["distances"], dtype=float) * 1000.0
         return seconds, np.where(np.isnan(seconds), np.nan, metres)
 
     def _ask(self, action: str, mode: Mode, **request: Any) -> Any:
-        """Valhalla's answer, or None where it refuses the question as a whole."""
+        """Valhalla's answer, `_NO_WAY`, or None where it refuses the question as a whole."""
         options = {mode.costing: dict(mode.options)}
         question = request | {
             "costing": mode.costing,
@@ -247,27 +261,29 @@ class Roads:
             "units": "kilometers",
         }
         try:
-            with self._actor() as actor:
+            with self._actor(mode.search) as actor:
                 return orjson.loads(getattr(actor, action)(orjson.dumps(question).decode()))
-        except (RuntimeError, OSError):
-            return None
+        except (RuntimeError, OSError) as error:
+            return _NO_WAY if _NO_WAY in str(error) else None
 
     @contextmanager
-    def _actor(self) -> Iterator[Any]:
+    def _actor(self, search: str) -> Iterator[Any]:
         """An actor for one question; one that failed is not used again."""
         with self._turns:
             try:
-                actor = self._idle.pop()
+                actor = self._idle[search].pop()
             except IndexError:
-                actor = self._open()
+                actor = self._open(search)
             yield actor
-            self._idle.append(actor)
+            self._idle[search].append(actor)
 
-    def _open(self) -> Any:
+    def _open(self, search: str) -> Any:
         from valhalla import Actor  # half a second, for those only who have roads
 
+        config = configuration(tile_extract=self.tiles)
+        config["thor"]["source_to_target_algorithm"] = search
         with tempfile.NamedTemporaryFile("wb", suffix=".json") as file:
-            file.write(orjson.dumps(configuration(tile_extract=self.tiles)))
+            file.write(orjson.dumps(config))
             file.flush()
             return Actor(file.name)
 
@@ -284,10 +300,13 @@ def configuration(*, tile_extract: Path | None = None, tile_dir: Path | None = N
     # Without this, one place apart from the others makes it refuse them all.
     config["loki"]["use_connectivity"] = False
     config["thor"]["costmatrix"]["allow_second_pass"] = True
+    config["service_limits"]["max_distance_disable_hierarchy_culling"] = EXACT_M
     for limits in config["service_limits"].values():
         if isinstance(limits, dict) and "max_matrix_distance" in limits:
             limits["max_matrix_distance"] = LONGEST_M
-            limits["max_matrix_location_pairs"] = LONG_BLOCK * EXACT
+            limits["max_matrix_location_pairs"] = max(
+                long * short for long, short in BLOCKS.values()
+            )
     return config
 
 
@@ -327,12 +346,9 @@ def _locations(places: Floats) -> list[dict[str, Any]]:
     return [{"lon": lon, "lat": lat} for lon, lat in places.tolist()]
 
 
-def _blocks(origins: Ints, targets: Ints, costing: str) -> Iterator[tuple[Ints, Ints]]:
-    """The whole matrix in pieces of a size that Valhalla does well; nothing if a side is empty."""
-    if costing == "auto":
-        sides = BLOCK, BLOCK
-    else:
-        sides = (LONG_BLOCK, EXACT) if len(origins) >= len(targets) else (EXACT, LONG_BLOCK)
-    for i in range(0, len(origins), sides[0]):
-        for j in range(0, len(targets), sides[1]):
-            yield origins[i : i + sides[0]], targets[j : j + sides[1]]
+def _blocks(origins: Ints, targets: Ints, long: int, short: int) -> Iterator[tuple[Ints, Ints]]:
+    """The whole matrix in pieces of at most ``long`` by ``short``; nothing if a side is empty."""
+    height, width = (long, short) if len(origins) >= len(targets) else (short, long)
+    for i in range(0, len(origins), height):
+        for j in range(0, len(targets), width):
+            yield origins[i : i + height], targets[j : j + width]

@@ -103,6 +103,7 @@ def overview(
             "latest": figures["latest_ms"],
         }
     )
+    page.add_script("ground.js")
     page.add_script("overview.js")
     page.add_panel(
         "overview.html",

@@ -10,6 +10,7 @@ from typing import Any
 import folium
 import orjson
 from branca.element import Element, Figure
+from folium.elements import JSCSSMixin
 from jinja2 import Environment, FileSystemLoader, Template
 
 from layers.i18n import Lang
@@ -94,6 +95,10 @@ class BaseMap(folium.Map):  # type: ignore[misc]
         """A script of ours that runs before the layers are made."""
         self._head(f"<script>{_asset(asset)}</script>")
 
+    def add_style(self, asset: str) -> None:
+        """A style sheet of ours, after that of every page."""
+        self._head(f"<style>{_asset(asset)}</style>")
+
     def add_panel(self, asset: str, **values: Any) -> None:
         """A template of ours, rendered over the map."""
         html = templates.get_template(asset).render(**values)
@@ -123,6 +128,13 @@ class Shapes(folium.map.Layer):  # type: ignore[misc]
         self._name = "Shapes"
         self._id = draw
         self.draw = draw
+
+
+class Clusters(JSCSSMixin, Shapes):  # type: ignore[misc]
+    """A layer of the page's script that needs the library of clusters."""
+
+    default_js = [("markerclusterjs", CLUSTER_JS)]  # noqa: RUF012 (Folium's name)
+    default_css = [("markerclustercss", CLUSTER_CSS)]  # noqa: RUF012
 
 
 class Call(folium.elements.MacroElement):  # type: ignore[misc]

@@ -84,9 +84,10 @@ class Reasons:
     def for_it(self, c: Candidate) -> list[dict[str, Any]]:
         """What speaks for a candidate: a code, its figures, and the words."""
         row, out = c.row, []
-        if row["at_home"]:
+        responsible = row["answers_for"] or []
+        if row["at_home"] and row["home_code"] not in [area["code"] for area in responsible]:
             out.append(self._reason("at_home"))
-        for area in row["answers_for"] or []:
+        for area in responsible:
             title = area["title" if self._lang == "zh" else "title_en"]
             layer = title if self._lang == "zh" else title.lower()
             code = area["code"]

@@ -16,10 +16,12 @@ from data import vector_files
 from data.engine import engine
 from data.settings import ROOT, settings
 from main import app
+from tests.extracts import HELSINKI
 
 COMMANDS = (
-    "", "demo", "serve", "stop", "status", "migrate", "openapi", "settings", "import",
-    "import areas", "import reports", "import addresses", "export", "source",
+    "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
+    "import areas", "import reports", "import addresses", "import resources", "import catalogue",
+    "export", "source", "roads",
 )  # fmt: skip
 
 
@@ -125,6 +127,41 @@ def test_addresses_and_sources(wangge, tmp_path):
     assert "address=nowhere" in sentence(
         wangge("import", "addresses", "a.csv", "--map", "address=nowhere")
     )
+
+
+def test_roads_come_and_go(wangge, tmp_path):
+    here = {"WANGGE_HOME": str(tmp_path / "home")}
+    assert "straight line" in succeeds(wangge("status", **here))
+    assert "follow the roads of Helsinki" in succeeds(wangge("roads", HELSINKI, **here))
+    assert "Helsinki.osm.pbf" in succeeds(wangge("status", **here))
+    assert "already" in succeeds(wangge("roads", HELSINKI, **here))
+    assert "straight lines" in succeeds(wangge("roads", "--remove", **here))
+    assert "straight line" in succeeds(wangge("status", **here))
+    assert "name an extract" in sentence(wangge("roads", **here))
+    assert "There is no file" in sentence(wangge("roads", "none.osm.pbf", **here))
+
+
+def test_a_roster_and_what_it_names(wangge, tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "skills:\n  - {name: divers, title: 潜水, title_en: Diving}\n"
+        "organisations:\n  - {code: rescue, name: 蓝天救援队, role: other}\n", "utf-8"
+    )  # fmt: skip
+    args = ("import", "catalogue", "c.yaml")
+    assert "│ skills │ 1 │" in succeeds(wangge(*args))
+    assert "│ skills │ 0 │" in succeeds(wangge(*args))
+    (tmp_path / "r.csv").write_text(
+        "工号,姓名,岗位,单位,专长,经度,纬度\n1,第一潜水组,志愿者,蓝天救援队,潜水,113.1,23.0\n"
+        "2,第二潜水组,厨师,蓝天救援队,潜水,113.1,23.0\n", "utf-8"
+    )  # fmt: skip
+    args = ("import", "resources", "r.csv", "--source", "rescue", "--datum", "gcj02")
+    shown = succeeds(wangge(*args))
+    assert "│ added │ 1 │" in shown and "│ rejected │ 1 │" in shown
+    assert "rejected 1: there is no kind of resource '厨师'" in shown
+    assert "厨师" in (tmp_path / "r.rejects.csv").read_text("utf-8-sig")
+    assert "│ unchanged │ 1 │" in succeeds(wangge(*args))
+    assert "all or nothing" in sentence(wangge(*args, "--all-or-nothing"))
+    (tmp_path / "bad.yaml").write_text("kinds:\n  - {name: x, title: x, title_en: x, form: y}\n")
+    assert "kinds.0.form" in sentence(wangge("import", "catalogue", "bad.yaml"))
 
 
 def test_faults_of_areas_are_a_table_and_a_file(wangge, areas_file, tmp_path):

@@ -4,6 +4,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import pandas as pd
 import shapely
 from sqlalchemy import Connection, Engine, text
 
-from data import addresses, areas, intake, reports, roads
-from data.foshan import extract, feed
+from data import addresses, areas, catalogue, intake, reports, resource_files, roads, rules
+from data.foshan import extract, feed, governance, people
 from data.foshan.city import City, generate
+from data.rules import Rule
 
 Progress = Callable[[str, float], None]
 
@@ -53,6 +55,16 @@ def is_silent(engine: Engine) -> bool:
         )
 
 
+def is_deserted(engine: Engine) -> bool:
+    """Whether the demonstration city is there, but nobody in it."""
+    with engine.connect() as connection:
+        asked = text(
+            "SELECT EXISTS (SELECT FROM address WHERE source = :source)"
+            " AND NOT EXISTS (SELECT FROM resource)"
+        )
+        return bool(connection.execute(asked, {"source": governance.SOURCE}).scalar_one())
+
+
 def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: None) -> City:
     """Draw Foshan and load it whole, or not at all."""
     city = generate(seed, lambda what, share: progress(what, 0.6 * share))
@@ -83,13 +95,14 @@ def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: N
         connection.execute(text("REINDEX TABLE area_border"))
         connection.execute(text("ANALYZE"))
         connection.execute(text("SELECT pg_sleep_until(max(recorded)) FROM address"))
+    load_people(engine, seed, progress)
     progress("done", 1.0)
     return city
 
 
 def _addresses(connection: Connection, city: City) -> None:
     rows = city.addresses[["address", "lon", "lat"]].itertuples(index=False, name=None)
-    addresses.add(connection, rows, "demonstration")
+    addresses.add(connection, rows, governance.SOURCE)
 
 
 def _ground(connection: Connection, city: City) -> None:
@@ -151,14 +164,64 @@ def pave(engine: Engine, home: Path, progress: Progress = lambda _w, _s: None) -
         return roads.build(file, home, progress)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """The city as it is in the database: what people need to live in it."""
+
+    towns: gpd.GeoDataFrame
+    villages: gpd.GeoDataFrame
+    grids: gpd.GeoDataFrame
+    beats: gpd.GeoDataFrame
+    sub_centres: gpd.GeoDataFrame
+    addresses: pd.DataFrame
+
+
+def load_people(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: None) -> None:
+    """Organisations, people, facilities and dispatch rules into a city that is loaded."""
+    progress("people and facilities", 0.9)
+    with engine.begin() as connection:
+        settled = _settled(connection)
+        catalogue.save(connection, people.catalogue(settled))
+        _rules(connection)
+    options = resource_files.Options(governance.SOURCE, datum="wgs84", all_or_nothing=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people.parquet"
+        people.roster(settled, seed).to_parquet(path)
+        progress("people and facilities", 0.93)
+        resource_files.run(engine, path, options)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE resource, resource_area"))
+
+
+def _settled(connection: Connection) -> Settled:
+    layers = {"towns": "town", "villages": "village", "grids": "grid", "beats": "beats",
+              "sub_centres": "sub_centres"}  # fmt: skip
+    frames = {name: areas.export(connection, layer) for name, layer in layers.items()}
+    return Settled(**frames, addresses=_places(connection))
+
+
+def _places(connection: Connection) -> pd.DataFrame:
+    asked = text(
+        'SELECT "text" AS address, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM address'
+        " WHERE source = :source ORDER BY id"
+    )
+    return pd.read_sql(asked, connection, params={"source": governance.SOURCE})
+
+
+def _rules(connection: Connection) -> None:
+    """Who is asked for the matters that are reported; rules that there are stay as they are."""
+    there = {row["kind"] for row in rules.all_of_them(connection)}
+    for kind, (resource_kinds, skills) in governance.RULES.items():
+        if kind not in there:
+            rule = Rule(kind, resource_kinds, skills)
+            rules.put(connection, rule, actor=governance.SOURCE, reason="demonstration city")
+
+
 def load_day(engine: Engine, count: int = 3230, progress: Progress = lambda _w, _s: None) -> None:
     """The reports of the last 24 hours: a 365th part of the article's 1.18 million."""
     progress("the last day's reports", 0.97)
     with engine.connect() as connection:
-        places = pd.read_sql(
-            text('SELECT "text" AS address, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM address'),
-            connection,
-        )
+        places = _places(connection)
     table = feed.day(places, datetime.now(UTC), count)
     with tempfile.TemporaryDirectory() as folder:
         for source, rows in table.groupby("source"):

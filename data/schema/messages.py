@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, Uuid, text
+from sqlalchemy import ARRAY, BigInteger, ForeignKey, Index, LargeBinary, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from data.schema.base import EMPTY, NOW, Base, identity, one_of
@@ -28,6 +28,8 @@ class Event(Base):
     incident_id: Mapped[int | None] = mapped_column(BigInteger)
     resource_id: Mapped[int | None] = mapped_column(BigInteger)
     area_id: Mapped[int | None] = mapped_column(BigInteger)
+    # That area and those above it when `seq` was given: who listens to a town hears of its grids.
+    areas: Mapped[list[int]] = mapped_column(ARRAY(BigInteger), server_default=EMPTY)
     data: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     __table_args__ = (
         Index("event_to_sequence", "id", postgresql_where=text("seq IS NULL")),
@@ -48,6 +50,8 @@ class Subscription(Base):
     resource_id: Mapped[int | None] = mapped_column(ForeignKey("resource.id"))  # null: everybody's
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
     created: Mapped[datetime] = mapped_column(server_default=NOW)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))  # in a row, of the receiver
+    resting: Mapped[datetime | None]  # it is left alone until then
     withdrawn: Mapped[datetime | None]
     __table_args__ = (one_of("channel", CHANNELS),)
 
@@ -60,15 +64,22 @@ class Message(Base):
         Uuid, primary_key=True, server_default=text("gen_random_uuid()")
     )
     event_id: Mapped[int] = mapped_column(ForeignKey("event.id"))
-    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"), index=True)
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id"))
     created: Mapped[datetime] = mapped_column(server_default=NOW)
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    due: Mapped[datetime] = mapped_column(server_default=NOW)  # when it is tried next
     tried: Mapped[datetime | None]
     error: Mapped[str | None]  # of the last try
     delivered: Mapped[datetime | None]
     dead: Mapped[datetime | None]  # given up: a person decides
     __table_args__ = (
         Index("message_once", "event_id", "subscription_id", unique=True),
+        Index(
+            "message_waiting",
+            "subscription_id",
+            "event_id",
+            postgresql_where=text("delivered IS NULL AND dead IS NULL"),
+        ),
         Index("message_dead", "dead", postgresql_where=text("dead IS NOT NULL")),
     )
 

@@ -131,6 +131,7 @@ class Resource(Base):
             postgresql_where=text("withdrawn IS NULL"),
         ),
         Index("resource_by_area", "home_area_id"),
+        Index("resource_by_organisation", "organisation_id"),
         Index("resource_by_skill", "skills", postgresql_using="gin"),
     )
 
@@ -170,7 +171,10 @@ class Device(Base):
 
 
 class Position(Base):
-    """Where a resource was last; narrow, for it changes all the time."""
+    """Where a resource was last; narrow, for it changes all the time.
+
+    `told` and `told_geom` are what the last `resource.moved` said, so that not every step is told.
+    """
 
     __tablename__ = "position"
     resource_id: Mapped[int] = mapped_column(
@@ -180,6 +184,10 @@ class Position(Base):
     geom: Mapped[Any] = mapped_column(Geometry("POINT", 4326, spatial_index=False), nullable=False)
     xy: Mapped[Any] = _plane("geom")
     accuracy_m: Mapped[float | None]
+    told: Mapped[datetime | None]
+    told_geom: Mapped[Any] = mapped_column(
+        Geometry("POINT", 4326, spatial_index=False), nullable=True
+    )
     __table_args__ = (
         Index("position_nearest", "xy", postgresql_using="gist"),
         {"postgresql_with": {"fillfactor": "70"}},
@@ -201,5 +209,5 @@ class Track(Base):
     datum: Mapped[str]
     accuracy_m: Mapped[float | None]
     geom: Mapped[Any] = mapped_column(Geometry("POINT", 4326, spatial_index=False), nullable=False)
-    refused: Mapped[str | None]  # why it moved nobody: it came late, or from 300 km away
+    refused: Mapped[str | None]  # why it is not believed: jumped
     __table_args__ = (Index("track_by_time", "received", postgresql_using="brin"),)

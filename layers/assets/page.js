@@ -8,8 +8,9 @@ wangge.t = (key, values = {}) =>
 wangge.esc = (text) =>
   String(text).replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`);
 
+wangge.now = () => Date.now();
 wangge.age = (ms) => {
-  const minutes = Math.max(0, Math.floor((Date.now() - ms) / 60000));
+  const minutes = Math.max(0, Math.floor((wangge.now() - ms) / 60000));
   if (minutes < 1) return wangge.t("just_now");
   if (minutes < 60) return wangge.t("minutes_ago", { n: minutes });
   if (minutes < 2880) {
@@ -20,11 +21,12 @@ wangge.age = (ms) => {
 
 // The page says how old its figures are, and turns amber when nobody should rely on them any more.
 wangge.STALE_MS = 5 * 60000;
+wangge.isStale = () => wangge.now() - wangge.data.now > wangge.STALE_MS;
 wangge.clock = () => {
   for (const element of document.querySelectorAll("[data-since]")) {
     element.textContent = wangge.age(Number(element.dataset.since));
   }
-  document.body.classList.toggle("stale", Date.now() - wangge.data.now > wangge.STALE_MS);
+  document.body.classList.toggle("stale", wangge.isStale());
 };
 
 wangge.pane = (map, name, z, interactive) => {
@@ -35,7 +37,19 @@ wangge.pane = (map, name, z, interactive) => {
 };
 
 // Panel and legend lie on the map: what is fitted goes between them, on a phone above and below.
+// Where the panel stands beside the map, the map has its place for itself.
 wangge.fit = (map, bounds, options = {}) => {
+  if (document.querySelector(".panel.side")) {
+    // Beside the legend or above it, whichever leaves more room.
+    const legend = document.querySelector(".legend").getBoundingClientRect();
+    const [best] = [[legend.width, 0], [0, legend.height]].map(([x, y]) => {
+      const [first, last] = [[48, 48], [48 + x, 48 + y]];
+      const zoom = map.getBoundsZoom(bounds, false, L.point(first).add(last));
+      return { zoom, paddingTopLeft: first, paddingBottomRight: last };
+    }).sort((one, other) => other.zoom - one.zoom);
+    map.fitBounds(bounds, { ...best, ...options });
+    return;
+  }
   const size = map.getSize();
   const panel = document.querySelector(".panel").getBoundingClientRect();
   const legend = document.querySelector(".legend").getBoundingClientRect();
@@ -45,6 +59,19 @@ wangge.fit = (map, bounds, options = {}) => {
     paddingBottomRight: wide ? [legend.width + 24, 16] : [8, legend.height + 16],
     ...options,
   });
+};
+
+// A name that a pin, a control or another name lies on is left out.
+wangge.uncover = (names, pins) => {
+  const taken = [...document.querySelectorAll(`${pins}, .leaflet-control, .legend`)]
+    .map((element) => element.getBoundingClientRect());
+  for (const name of document.querySelectorAll(names)) {
+    const box = name.getBoundingClientRect();
+    const covered = taken.some((other) => box.left < other.right && other.left < box.right
+      && box.top < other.bottom && other.top < box.bottom);
+    name.style.visibility = covered ? "hidden" : "";
+    if (!covered && box.width) taken.push(box);
+  }
 };
 
 // On a phone panel and legend take the map's edges: its controls keep out of their way.

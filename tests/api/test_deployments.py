@@ -12,8 +12,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from api import examples
 from api.schemas_deployments import AttendancePage, AttendanceShown, Deployments, DeploymentShown
+from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST
-from tests.data import people
 
 PATH = "/api/v1/deployments"
 serial = count()

@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 
 from api import examples
 from api.schemas_dispatches import AssignmentShown, Closed, Dispatches, DispatchShown, Recalled
-from tests.incidents import incident, person
+from tests.people import add as person
+from tests.people import incident
 
 API = "/api/v1"
 

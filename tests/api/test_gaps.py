@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from api.schemas_gaps import Gaps
 from data import areas, gaps
+from tests import people
 from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, VILLAGES, WEST, grids
-from tests.data import people
 
 TOWN = "440604010000"
 serial = count()

@@ -5,8 +5,8 @@ from itertools import count
 import pytest
 from sqlalchemy import create_engine, text
 
+from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST
-from tests.data import people
 
 serial = count()
 
@@ -202,3 +202,22 @@ def test_a_rule_that_cannot_be_is_refused(client, wrong, said):
         answer = way(path, json=rule)
         assert answer.status_code == 422, answer.text
         assert said in answer.json()["detail"]
+
+
+def test_who_declined_is_not_proposed_again_and_the_next_is(client):
+    told = report(client)
+    number, first = told["incident"], told["dispatch"]["candidates"][0]["resource"]
+    sent = client.post(
+        f"/api/v1/incidents/{number}/dispatches",
+        json={"actor": "desk", "send": [{"resource": first["id"]}]},
+    ).json()
+    [task] = sent["assignments"]
+    path = f"/api/v1/incidents/{number}/candidates"
+    under_way = client.get(path).json()["candidates"]
+    assert first["id"] not in [c["resource"]["id"] for c in under_way]
+    said = {"state": "declined", "actor": "lead", "reason": "ill"}
+    answer = client.post(f"/api/v1/assignments/{task['id']}/steps", json=said).json()
+    [instead] = answer["next"]["candidates"]
+    assert instead["resource"]["id"] == under_way[0]["resource"]["id"]
+    again = client.get(path).json()["candidates"]
+    assert first["id"] not in [c["resource"]["id"] for c in again]

@@ -10,8 +10,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from api import examples
 from api.schemas_matching import Matched
+from tests import people
 from tests.api.conftest import SOUTH, STEP, VILLAGES, WEST
-from tests.data import people
 
 PATH = "/api/v1/matching"
 serial = count()

@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, dispatch, many, over_http, single
+from tests.bench import arrays, bulk, dispatch, events, many, over_http, single
 
 BENCHES = {
     "arrays": arrays.run,
     "single": single.run,
     "http": over_http.run,
     "dispatch": dispatch.run,
+    "events": events.run,
     "bulk": bulk.run,
     "many": many.run,
 }

@@ -20,19 +20,19 @@ from tests.bench.setting import city, points, spread
 
 INCIDENTS = 1_200_000
 COUNT, WARM = 600, 50
-STEADY_PER_S, STEADY_S = 50, 60
+STEADY_PER_S, STEADY_S = 50, 300
 
 _FILL = text("""
-WITH placed AS (
+WITH spot AS MATERIALIZED (
+    SELECT a.geom, v.id AS version_id, v.area_id, row_number() OVER () - 1 AS number
+    FROM address a JOIN area_piece p ON p.layer = 'grid' AND ST_Intersects(p.geom, a.geom)
+    JOIN area_version v ON v.id = p.version_id
+), placed AS (
     INSERT INTO report (source, external_id, kind, received, x, y, datum, geom, layer, area_id,
                         version_id, method, at, known)
-    SELECT 'archive', n, '噪音扰民', now() - n * interval '26 seconds', ST_X(a.geom), ST_Y(a.geom),
-           'wgs84', a.geom, 'grid', a.area_id, a.version_id, 'inside', now(), now()
-    FROM generate_series(1, :count) n
-    JOIN (SELECT a.geom, v.id AS version_id, v.area_id,
-                 row_number() OVER () - 1 AS number, count(*) OVER () AS all_of_them
-          FROM address a JOIN area_piece p ON p.layer = 'grid' AND ST_Intersects(p.geom, a.geom)
-          JOIN area_version v ON v.id = p.version_id) a ON a.number = n % a.all_of_them
+    SELECT 'archive', n, '噪音扰民', now() - n * interval '26 seconds', ST_X(s.geom), ST_Y(s.geom),
+           'wgs84', s.geom, 'grid', s.area_id, s.version_id, 'inside', now(), now()
+    FROM generate_series(1, :count) n JOIN spot s ON s.number = n % (SELECT count(*) FROM spot)
     RETURNING id, received, kind, geom, area_id
 )
 INSERT INTO incident (id, opened, closed, kind, geom, area_id)
@@ -52,7 +52,10 @@ def run(_rows: int) -> None:
     with create_engine(
         url, isolation_level="AUTOCOMMIT", connect_args={"options": OPTIONS}
     ).connect() as connection:
+        # The reference has an index of its own, as good as it can be for what it asks.
+        connection.execute(text("CREATE INDEX bare_nearest ON resource USING gist (home_xy)"))
         bare, ours = _nearest(connection, at)
+        connection.execute(text("DROP INDEX bare_nearest"))
         statements = _statements(connection)
     console.pairs(
         "The nearest 25 that are on duty, able and free (p95 at most 5 ms)",

@@ -47,12 +47,12 @@ def run(_rows: int) -> None:
 @contextmanager
 def served(url: str) -> Iterator[int]:
     """The service on a port of its own, over the database at `url`, until it is left."""
-    port = _free_port()
+    port = free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
     service = subprocess.Popen([*app, "--port", str(port), "--log-level", "error"], env=env)
     try:
-        _wait_for(port)
+        wait_for(port)
         yield port
     finally:
         service.terminate()
@@ -112,13 +112,13 @@ async def _http(port: int) -> Ask:
     return ask
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         with socket.socket() as probe:

@@ -23,13 +23,16 @@ def home() -> Path:
 
 
 def city() -> tuple[str, Engine]:
-    """URL and engine of a server with the demonstration city, loaded at the first call."""
+    """URL and engine of a server with the demonstration city and its people, loaded once."""
     url = server.ensure(home())
     migrate.upgrade(url)
     engine = create_engine(url)
     if load.is_empty(engine):
         with console.share("Foshan") as progress:
             load.load(engine, progress=progress)
+    if load.is_deserted(engine):
+        with console.share("Foshan") as progress:
+            load.load_people(engine, progress=progress)
     return url, engine
 
 

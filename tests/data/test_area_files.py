@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 from data import area_files, vector_files
 from data.area_files import CoverageError, Options, load, save
 from data.areas import AreaError
-from data.file_errors import FileError
+from data.errors import FileError
 
 AT, SIZE = np.array([113.1, 23.0]), 0.01
 VILLAGES = ("440604010001", "440604010002")

@@ -12,7 +12,7 @@ from data import areas, candidates
 from data.candidates import Question, why_not_free
 from data.rules import Rule
 from gis.travel import StraightLine
-from tests.data import people
+from tests import people
 
 AT, SIZE = np.array([113.1, 23.0]), 0.01
 LON, LAT = 113.105, 23.005  # the middle of the south-western of four grids

@@ -10,7 +10,7 @@ from data import attendance, deployment_people, deployments
 from data.deployment_people import Filter
 from data.deployments import Shift, Site, Wanted
 from gis.travel import StraightLine
-from tests.data import people
+from tests import people
 
 LON, LAT = 113.1, 23.0
 KINDS = ("volunteer",)

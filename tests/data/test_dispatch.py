@@ -28,7 +28,8 @@ from data.assignments import Response, Step
 from data.dispatch import NEED_REASON, STEPS, TRANSITIONS, Choice
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
-from tests.incidents import incident, person
+from tests.people import add as person
+from tests.people import incident
 
 DISPATCHERS, ATTEMPTS = 64, 10_000
 

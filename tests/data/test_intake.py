@@ -204,6 +204,19 @@ def test_rows_that_come_later_join_those_before(engine, tmp_path, source):
     assert len(stored(engine, source)) == 15
 
 
+def test_known_rows_in_later_batches_are_left_alone(engine, tmp_path, source, monkeypatch):
+    """The batches before are all new, and stay; so does what was there."""
+    intake.run(engine, write_csv(tmp_path / "a.csv", rows_of(10, 250)), options(source))
+    before = stored(engine, source)
+    small_batches(monkeypatch, 100)
+    moved = [{**row, "text": "another", "lon": "113.105"} for row in rows_of(500)]
+    done = intake.run(engine, write_csv(tmp_path / "b.csv", moved), options(source))
+    assert (done.added, done.known) == (490, 10) and adds_up(done)
+    got = stored(engine, source)
+    assert [row for row in got if row["description"] != "another"] == before
+    assert len(got) == len({row["external_id"] for row in got}) == 500
+
+
 BAD = [
     ("23.005", "113.105", "exchanged"),
     ("213.1", "23.005", "longitude 213.1 is out of range"),
@@ -248,7 +261,7 @@ def test_rejects_never_go_over_the_file_they_are_from(engine, tmp_path, source):
     done = intake.run(engine, bad, options(source))
     assert bad.read_bytes() == before and done.rejects.name != bad.name and done.rejects.exists()
     twin = write_csv(tmp_path / "a.csv", [{"id": "1", "lon": "x", "lat": "y"}])
-    with pytest.raises(IntakeError, match="its own rejects"):
+    with pytest.raises(TableError, match="its own rejects"):
         intake.run(engine, twin, options(source), rejects=twin)
     assert twin.read_bytes() == before
 

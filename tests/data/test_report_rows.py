@@ -307,6 +307,20 @@ def test_zones() -> None:
         parse_times(pa.array(["2019-07-01"]), "Mars/Base")
 
 
+@given(
+    st.lists(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2199, 12, 31)), min_size=1),
+    st.sampled_from([("Z", 0), ("+08:00", 480), ("+0800", 480), ("-00:30", -30), ("+08", 480)]),
+)
+def test_a_column_with_zones_is_read_as_each_of_its_times(
+    moments: list[dt.datetime], zone: tuple[str, int]
+) -> None:
+    texts = [f"{moment.isoformat(' ', 'microseconds')}{zone[0]}" for moment in moments]
+    expected = [np.datetime64(moment - dt.timedelta(minutes=zone[1]), "us") for moment in moments]
+    assert parse_times(pa.array([*texts, None])).values[:-1].tolist() == np.array(expected).tolist()
+    mixed = parse_times(pa.array([*texts, "2019/3/1"]))  # the way for columns of several styles
+    assert mixed.values[:-1].tolist() == np.array(expected).tolist() and not mixed.faults
+
+
 @given(st.datetimes(dt.datetime(1900, 1, 1), dt.datetime(2199, 12, 31)))
 def test_all_styles_agree(moment: dt.datetime) -> None:
     moment = moment.replace(microsecond=0)

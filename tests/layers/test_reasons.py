@@ -6,7 +6,8 @@ from data.candidates import Candidate, Found, Shortfall
 from layers.reasons import WORDS, Reasons
 
 ROW = {
-    "name": "第003网格 网格长", "at_home": False, "answers_for": None, "mode": "foot", "load": 0,
+    "name": "第003网格 网格长", "at_home": False, "home_code": "G1", "answers_for": None,
+    "mode": "foot", "load": 0,
     "by_position": True, "age_s": 125.0, "accuracy_m": 10.0, "status": "available",
     "on_duty": True, "on_leave": False,
 }  # fmt: skip
@@ -69,6 +70,14 @@ def test_figures_come_with_the_words():
         "code": "answers_for", "area": "B1", "text": "answers for it (police beats B1)",
     }  # fmt: skip
     assert (way["metres"], way["seconds"], way["mode"]) == (338, 170, "foot")
+
+
+def test_who_answers_for_the_grid_need_not_be_said_to_live_there():
+    grid = {"layer": "grid", "code": "G1", "title": "网格", "title_en": "Grid"}
+    beat = {"layer": "beats", "code": "B1", "title": "警务责任区", "title_en": "Police beats"}
+    for areas, codes in (([grid, beat], ["answers_for"] * 2), ([beat], ["at_home", "answers_for"])):
+        reasons = words("zh").for_it(candidate(at_home=True, answers_for=areas))
+        assert [r["code"] for r in reasons if r["code"] in ("at_home", "answers_for")] == codes
 
 
 def test_shortfalls_name_who_nearly_would_do():

@@ -5,34 +5,21 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 from starlette.staticfiles import StaticFiles
 
 from layers.ground import ground
 from layers.overview import overview
 from layers.page import PAGE_LIMIT, VENDOR
 from tests.layers.cities import drawn, frame, reports
+from tests.web.visits import SHOTS, Visit, inside, needs_browser
 
-CHROMIUM = Path("/usr/bin/chromium")
-SHOTS = Path(__file__).parent / "screenshots"
-SIZES = {"phone": (390, 844), "laptop": (1440, 900), "wall": (1920, 1080)}
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-pytestmark = [
-    pytest.mark.skipif(not CHROMIUM.is_file(), reason="no Chromium: apt install chromium"),
-    pytest.mark.skipif(
-        not all(path.is_dir() for path in VENDOR.values()), reason="run `npm ci` in web/ first"
-    ),
-]
+pytestmark = needs_browser
 
 
 def _app() -> FastAPI:
@@ -71,53 +58,6 @@ def base() -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield chromium
-        chromium.close()
-
-
-class Visit:
-    """A page, and everything that went wrong while it was open."""
-
-    def __init__(self, browser: Browser, size: str) -> None:
-        width, height = SIZES[size]
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
-        self.faults: list[str] = []
-        self.hosts: set[str] = set()
-        self.page.on(
-            "console", lambda m: m.type in ("error", "warning") and self.faults.append(m.text)
-        )
-        self.page.on("pageerror", lambda e: self.faults.append(str(e)))
-        self.page.route("**/*", self._only_us)
-
-    def _only_us(self, route) -> None:
-        host = urlsplit(route.request.url).hostname or ""
-        self.hosts.add(host)
-        route.continue_() if host == "127.0.0.1" else route.abort()
-
-    def open(self, url: str) -> int:
-        response = self.page.goto(url)
-        assert response is not None and response.ok
-        self.page.wait_for_selector("body.ready", timeout=20_000)
-        return len(response.body())
-
-    def close(self) -> None:
-        self.page.close()
-        assert self.faults == []
-        assert self.hosts <= {"127.0.0.1"}
-
-
-def _inside(page: Page, selector: str) -> None:
-    element = page.locator(f"{selector}:visible").first
-    box, size = element.bounding_box(), page.viewport_size
-    assert box is not None and size is not None, f"{selector} is not visible"
-    assert box["x"] >= 0 and box["y"] >= 0
-    assert box["x"] + box["width"] <= size["width"] and box["y"] + box["height"] <= size["height"]
-
-
 @pytest.mark.parametrize(
     ("size", "count"), [("phone", 800), ("laptop", 800), ("wall", 800), ("wall", 50_000)]
 )
@@ -128,7 +68,7 @@ def test_page(base: str, browser: Browser, size: str, count: int) -> None:
         ".panel", ".legend", ".ramp", ".leaflet-control-layers",
         ".leaflet-control-scale-line", ".leaflet-control-zoom",
     ):  # fmt: skip
-        _inside(visit.page, selector)
+        inside(visit.page, selector)
     assert visit.page.locator("#total").inner_text() == f"{count:,}"
     assert visit.page.locator(".leaflet-marker-icon.badge").count() > 3
     assert visit.page.locator(".name.districts span:visible").count() == 4
@@ -210,7 +150,7 @@ def test_an_old_page_says_so(base: str, browser: Browser) -> None:
 def test_empty_city(base: str, browser: Browser) -> None:
     visit = Visit(browser, "phone")
     visit.page.goto(f"{base}/empty?count=0")
-    _inside(visit.page, ".nothing")
+    inside(visit.page, ".nothing")
     assert "main.py" in visit.page.locator(".nothing").inner_text()
     visit.page.screenshot(path=SHOTS / "overview-empty.png")
     visit.close()

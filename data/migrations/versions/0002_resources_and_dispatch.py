@@ -53,16 +53,17 @@ END $$;
 
 
 def upgrade() -> None:
-    bind = op.get_bind()
+    # Their text is not for formatting: a percent sign in it is one.
+    bind = op.get_bind().execution_options(no_parameters=True)
     bind.exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
     # The tables of the jobs' library, as its pinned version has them.
-    # Its text is not for formatting: a percent sign in it is one.
-    bind.execution_options(no_parameters=True).exec_driver_sql(SchemaManager.get_schema())
+    bind.exec_driver_sql(SchemaManager.get_schema())
 
 
 def downgrade() -> None:
     op.execute("ALTER TABLE report DROP COLUMN incident_id")
+    op.execute("DROP FUNCTION on_duty")
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")
-    op.execute("DROP FUNCTION keep_load, keep_step, tell_event")
+    op.execute("DROP FUNCTION keep_load, keep_step")
     op.get_bind().exec_driver_sql(DROP_JOBS)

@@ -38,6 +38,7 @@ CREATE TABLE event (
     incident_id BIGINT,
     resource_id BIGINT,
     area_id BIGINT,
+    areas BIGINT[] DEFAULT '{}' NOT NULL,
     data JSONB DEFAULT '{}' NOT NULL,
     PRIMARY KEY (id),
     UNIQUE (seq)
@@ -197,6 +198,8 @@ CREATE TABLE resource (
 
 CREATE INDEX resource_by_area ON resource (home_area_id);
 
+CREATE INDEX resource_by_organisation ON resource (organisation_id);
+
 CREATE INDEX resource_by_skill ON resource USING gin (skills);
 
 CREATE INDEX resource_nearest ON resource USING gist (kind, home_xy) WHERE withdrawn IS NULL;
@@ -268,6 +271,8 @@ CREATE TABLE position (
     geom geometry(POINT,4326) NOT NULL,
     xy geometry(POINT,3395) GENERATED ALWAYS AS (ST_Transform(geom, 3395)) STORED,
     accuracy_m DOUBLE PRECISION,
+    told TIMESTAMP WITH TIME ZONE,
+    told_geom geometry(POINT,4326),
     PRIMARY KEY (resource_id),
     FOREIGN KEY(resource_id) REFERENCES resource (id) ON DELETE CASCADE
 ) WITH (fillfactor = 70);
@@ -294,6 +299,8 @@ CREATE TABLE subscription (
     resource_id BIGINT,
     attributes JSONB DEFAULT '{}' NOT NULL,
     created TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
+    failures INTEGER DEFAULT 0 NOT NULL,
+    resting TIMESTAMP WITH TIME ZONE,
     withdrawn TIMESTAMP WITH TIME ZONE,
     PRIMARY KEY (id),
     CONSTRAINT channel_known CHECK (channel IN ('webhook', 'email', 'webpush')),
@@ -338,6 +345,7 @@ CREATE TABLE message (
     subscription_id BIGINT NOT NULL,
     created TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     attempts INTEGER DEFAULT 0 NOT NULL,
+    due TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
     tried TIMESTAMP WITH TIME ZONE,
     error TEXT,
     delivered TIMESTAMP WITH TIME ZONE,
@@ -347,11 +355,19 @@ CREATE TABLE message (
     FOREIGN KEY(subscription_id) REFERENCES subscription (id)
 );
 
-CREATE INDEX ix_message_subscription_id ON message (subscription_id);
+CREATE INDEX message_waiting ON message (subscription_id, event_id) WHERE delivered IS NULL AND dead IS NULL;
 
 CREATE INDEX message_dead ON message (dead) WHERE dead IS NOT NULL;
 
 CREATE UNIQUE INDEX message_once ON message (event_id, subscription_id);
+
+-- Whether those who have a shift are on duty: minutes since its anchor, on the clocks of the city.
+CREATE FUNCTION on_duty(s shift, at timestamptz, timezone text) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT s.hours @> ((m.since % m.cycle + m.cycle) % m.cycle)::integer
+    FROM (SELECT floor(extract(epoch FROM (at AT TIME ZONE timezone) - s.anchor) / 60)::bigint
+                 AS since, 1440 * s.cycle_days AS cycle) m
+$$;
 
 -- The load of a resource is the number of its tasks under way. Whoever raises it waits for whoever
 -- did so a moment before, and the check on the row then decides: nobody is sent twice. An override
@@ -389,13 +405,8 @@ CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON assignment_step
 -- The order in which committed events are read: see data/events.py.
 CREATE SEQUENCE event_seq OWNED BY event.seq;
 
-CREATE FUNCTION tell_event() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_notify('event', '');
-    RETURN NULL;
-END $$;
-
-CREATE TRIGGER tell AFTER INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION tell_event();
+-- Its value is the number up to which events may have been cleaned away.
+CREATE SEQUENCE event_gone MINVALUE 0 OWNED BY event.seq;
 
 INSERT INTO resource_kind (name, title, title_en, form) VALUES
     ('grid_lead', '网格长', 'Grid lead', 'person'),

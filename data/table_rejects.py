@@ -1,8 +1,9 @@
-"""The file of the rows that were not accepted."""
+"""The file of the rows of a file that were not accepted."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -11,8 +12,36 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data.table_batch import Batch
+from data.text_stream import TableError
 
 REJECT_COLUMNS = ["row", "reason"]  # what a file of rejects has more than the file they are from
+MOST_REASONS = 1000  # different ones that a summary counts; the file of rejects has them all
+
+
+def tally(reasons: dict[str, int], more: Iterable[str]) -> None:
+    """Count why rows were rejected, so far as people can take it in."""
+    for reason in more:
+        if reason in reasons or len(reasons) < MOST_REASONS:
+            reasons[reason] = reasons.get(reason, 0) + 1
+
+
+def place_of_rejects(path: Path, asked: Path | None = None) -> Path:
+    """Where the rejects of a file go: as asked, or else beside the work under its name.
+
+    Those of rejects that were mended do not go over them.
+
+    Raises
+    ------
+    TableError
+        They were asked for in the very file that is read.
+    """
+    if asked is not None:
+        if asked.exists() and asked.samefile(path):
+            raise TableError(f"{path} cannot take its own rejects; name another file for them")
+        return asked
+    name = path.name.split(".")[0]
+    names = (f"{name}.rejects{'' if n == 1 else n}.csv" for n in count(1))
+    return next(Path(n) for n in names if not (Path(n).exists() and Path(n).samefile(path)))
 
 
 class RejectsFile:

@@ -1,0 +1,44 @@
+"""What is done by the clock to keep the house: each task at its hour, once, by any worker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from data import events, positions, requests
+from data.settings import settings
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something to do in a transaction of its own.
+
+    Attributes
+    ----------
+    cron : when, in UTC: minute, hour, day of the month, month, day of the week
+    run : called with the connection and the time; returns how many rows it removed
+    """
+
+    cron: str
+    run: Callable[[Connection, datetime], int]
+
+
+def _clean_events(connection: Connection, now: datetime) -> int:
+    return events.clean(connection, now, settings().event_days)
+
+
+def _forget_tracks(connection: Connection, now: datetime) -> int:
+    return positions.forget(connection, now - timedelta(days=settings().track_days))
+
+
+def _clean_requests(connection: Connection, _now: datetime) -> int:
+    return requests.clean(connection)
+
+
+# Another periodic task is another line here.
+TASKS: dict[str, Task] = {
+    "clean events": Task("7 * * * *", _clean_events),
+    "forget tracks": Task("17 * * * *", _forget_tracks),
+    "clean requests": Task("27 * * * *", _clean_requests),
+}
