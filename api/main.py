@@ -39,7 +39,7 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, dispatches, matching, deployments, gaps, rules, resources,
+    locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
     positions, phones, areas, events, subscriptions, health, maps, dispatch_maps,
 )  # fmt: skip
 TAGS = [

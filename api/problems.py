@@ -15,9 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from api.answers import dumps
-from data.deployments import DeploymentError
 from data.errors import InputError
-from data.gaps import GapError
 from data.refusals import DispatchError
 from data.reports import TRIAGE
 from data.server_programs import ServerError
@@ -297,12 +295,6 @@ _NAMES = {
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",
 }  # fmt: skip
-_PLANS = {
-    "unknown": "deployment-unknown", "cancelled": "deployment-cancelled",
-    "refused": "deployment-refused", "unknown_area": "area-unknown",
-    "not_planned": "attendance-unknown", "attendance": "attendance-refused",
-    "too_large": "area-too-large",
-}  # fmt: skip
 # What may be wrong with a position.
 POSITION = (
     "datum-unsupported", "not-a-number", "null-island", "swapped", "metres", "degrees",
@@ -420,8 +412,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StarletteHTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(InputError, _on_input)
-    app.add_exception_handler(DeploymentError, _on_plan)
-    app.add_exception_handler(GapError, _on_plan)
     app.add_exception_handler(DispatchError, _on_dispatch)
 
 
@@ -470,12 +460,6 @@ async def _on_input(request: Request, error: Exception) -> Response:
 async def _on_dispatch(request: Request, error: Exception) -> Response:
     assert isinstance(error, DispatchError)
     return of_dispatch(error).response()
-
-
-async def _on_plan(request: Request, error: Exception) -> Response:
-    assert isinstance(error, DeploymentError | GapError)
-    name = _PLANS[error.reason]
-    return Problem(name, _sentence(str(error)), field=error.field).response()
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -159,7 +159,9 @@ def mark(
     if row is None:
         where = f"shift {shift} of deployment" if shift else "deployment"
         raise DeploymentError(
-            f"resource {resource_id} is not planned for {where} {number}", "not_planned"
+            f"resource {resource_id} is not planned for {where} {number}",
+            "resource",
+            "attendance_unknown",
         )
     if row["state"] != state:
         _check(row, state)
@@ -191,13 +193,13 @@ def _check(row: RowMapping, state: str) -> None:
         may = f"may become {' or '.join(allowed)}" if allowed else "does not change any more"
         raise DeploymentError(
             f"{row['name']} is {row['state']} since {row['since'].isoformat()} and {may}",
-            "attendance",
             "state",
+            "attendance_refused",
         )
     if row["state"] != "planned" and row["at"] < row["since"]:
         raise DeploymentError(
             f"{row['name']} is {row['state']} since {row['since'].isoformat()}, which is later "
             "than the moment given; what was said later holds",
-            "attendance",
             "at",
+            "attendance_refused",
         )

@@ -222,11 +222,6 @@ def find(connection: Connection, question: Question, travel: Travel, limit: int 
     )
 
 
-def asked_before(connection: Connection, incident_id: int) -> list[int]:
-    """The resources that an incident has already, or that declined it."""
-    return list(connection.execute(_ASKED_BEFORE, {"id": incident_id}).scalars())
-
-
 def reachable_of(
     connection: Connection, question: Question, travel: Travel, nearest: int = NEAREST
 ) -> list[Candidate]:
@@ -240,6 +235,11 @@ def skill_titles(connection: Connection, names: Sequence[str]) -> dict[str, tupl
     """What skills are called in Chinese and in English."""
     rows = connection.execute(_SKILL_TITLES, {"names": list(names)}).all() if names else []
     return {row.name: (row.title, row.title_en) for row in rows}
+
+
+def asked_before(connection: Connection, incident_id: int) -> list[int]:
+    """The resources that an incident has already, or that declined it."""
+    return list(connection.execute(_ASKED_BEFORE, {"id": incident_id}).scalars())
 
 
 def parameters(question: Question) -> dict[str, Any]:

@@ -14,17 +14,20 @@ from gis.links import Bools, Floats, Ints
 
 MOST = 20_000
 
-# Somebody with a shift pattern has to be on duty all of the time, so volunteers with spare time
-# are planned for evenings and weekends; leave and every other deployment overrule. Who is off,
-# busy or full now is so for the shifts that have begun, and may be free again for later ones.
-# Where people start from is their home; their position only if it begins before that is stale.
-_AVAILABLE = text(f"""
-WITH asked AS MATERIALIZED (
-    SELECT now() AS at
-), slot AS MATERIALIZED (
+_SLOT = """
+WITH slot AS MATERIALIZED (
     SELECT t.n::integer - 1 AS n, tstzrange(t.start, t.until) AS during
     FROM unnest(CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[]))
          WITH ORDINALITY AS t (start, until, n)
+)"""
+
+# Somebody with a shift pattern has to be on duty all of the time, so volunteers with spare time
+# are planned for evenings and weekends. Who is off, busy or full now is so for the shifts that
+# have begun, and may be free again for later ones. Where people start from is their home; their
+# position only if it begins before that is stale.
+_AVAILABLE = text(f"""
+{_SLOT}, asked AS MATERIALIZED (
+    SELECT now() AS at
 ), minutes AS (
     SELECT slot.n, s.name, s.hours, m.cycle, ((m.first % m.cycle + m.cycle) % m.cycle) AS first,
            m.until - m.first AS length
@@ -47,20 +50,11 @@ WITH asked AS MATERIALIZED (
 SELECT r.id, r.mode, r.skills,
        CASE WHEN f.fresh THEN ST_X(f.geom) ELSE ST_X(r.home) END AS lon,
        CASE WHEN f.fresh THEN ST_Y(f.geom) ELSE ST_Y(r.home) END AS lat,
-       (SELECT count(*) FROM attendance a JOIN deployment_shift d ON d.id = a.shift_id
-        JOIN deployment_site e ON e.id = d.site_id
-        WHERE a.resource_id = r.id AND a.state <> 'cancelled' AND e.deployment_id = :deployment_id
-       ) AS planned,
        ARRAY(
            SELECT slot.n FROM slot LEFT JOIN duty ON duty.n = slot.n
            WHERE (r.shift IS NULL OR r.shift = ANY (duty.shifts))
              AND (NOT slot.during @> asked.at
                   OR (r.status = 'available' AND r.load < r.capacity))
-             AND NOT EXISTS (SELECT FROM leave l
-                             WHERE l.resource_id = r.id AND l.during && slot.during)
-             AND NOT EXISTS (SELECT FROM attendance a
-                             WHERE a.resource_id = r.id AND a.during && slot.during
-                               AND a.state <> 'cancelled')
        ) AS free
 FROM asked CROSS JOIN resource r JOIN resource_kind k ON k.name = r.kind
 LEFT JOIN LATERAL (
@@ -76,6 +70,23 @@ WHERE r.withdrawn IS NULL AND k.form <> 'facility' AND r.kind = ANY (:kinds)
        OR EXISTS (SELECT FROM resource_area o
                   WHERE o.resource_id = r.id AND o.area_id = ANY (:area_ids)))
 ORDER BY r.id LIMIT :most
+""")
+
+# Whoever is on leave or planned anywhere is away, whatever their shift says. Asked apart from the
+# people: one scan each, where a look-up for every one of them would hang on the planner's guess.
+_AWAY = text(f"""
+{_SLOT}
+SELECT a.resource_id, slot.n FROM slot JOIN attendance a ON a.during && slot.during
+WHERE a.state <> 'cancelled'
+UNION ALL
+SELECT l.resource_id, slot.n FROM slot JOIN leave l ON l.during && slot.during
+""")
+
+_PLANNED = text("""
+SELECT a.resource_id, count(*) AS shifts
+FROM deployment_site e JOIN deployment_shift s ON s.site_id = e.id
+JOIN attendance a ON a.shift_id = s.id
+WHERE e.deployment_id = :deployment_id AND a.state <> 'cancelled' GROUP BY a.resource_id
 """)
 
 
@@ -141,14 +152,22 @@ def available(
         "most": MOST + 1,
     }  # fmt: skip
     rows = connection.execute(_AVAILABLE, asked).all()
+    at = {row.id: person for person, row in enumerate(rows)}
     free = np.zeros((len(rows), len(stretches)), bool)
     for person, row in enumerate(rows):
         free[person, row.free] = True
+    for who_id, slot in connection.execute(_AWAY, asked):
+        if who_id in at:
+            free[at[who_id], slot] = False
+    planned = np.zeros(len(rows), np.int64)
+    for who_id, shifts in connection.execute(_PLANNED, asked):
+        if who_id in at:
+            planned[at[who_id]] = shifts
     return People(
-        np.array([row.id for row in rows], np.int64),
+        np.array(list(at), np.int64),
         np.array([(row.lon, row.lat) for row in rows], float).reshape(-1, 2),
         [row.mode for row in rows],
         [set(row.skills) for row in rows],
         free,
-        np.array([row.planned for row in rows], np.int64),
+        planned,
     )

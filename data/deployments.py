@@ -16,6 +16,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from data import deployment_people, events, incidents, rules
 from data.deployment_people import MOST, Filter, People
+from data.errors import InputError
 from gis.deployment import Deployment, Gap, deploy
 from gis.links import Links
 from gis.travel import StraightLine, Travel
@@ -26,12 +27,8 @@ LOCK = 0x706C616E  # advisory: one plan at a time
 PRESENT = ("planned", "checked_in", "checked_out")
 
 
-class DeploymentError(ValueError):
-    """A deployment that cannot be; `reason` is its kind, `field` names what to mend."""
-
-    def __init__(self, message: str, reason: str, where: str | None = None) -> None:
-        super().__init__(message)
-        self.reason, self.field = reason, where
+class DeploymentError(InputError):
+    """A deployment that cannot be, or that is not there."""
 
 
 @dataclass(frozen=True)
@@ -90,17 +87,17 @@ RETURNING id
 """)
 
 # A dedicated grid wins inside its polygon.
-_STORE_SITE = text("""
-WITH place AS (
-    SELECT ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) AS geom
-)
+_STORE_SITES = text("""
 INSERT INTO deployment_site (deployment_id, name, geom, area_id)
-SELECT :deployment_id, :name, place.geom, coalesce(CAST(:area_id AS bigint), (
-    SELECT v.area_id FROM area_piece p JOIN area_version v ON v.id = p.version_id
-    WHERE p.layer = 'grid' AND p.geom && place.geom AND ST_Intersects(p.geom, place.geom)
+SELECT :deployment_id, g.name, p.geom, coalesce(g.area_id, (
+    SELECT v.area_id FROM area_piece p2 JOIN area_version v ON v.id = p2.version_id
+    WHERE p2.layer = 'grid' AND p2.geom && p.geom AND ST_Intersects(p2.geom, p.geom)
       AND v.valid @> now() AND upper_inf(v.recorded)
     ORDER BY v.kind DESC, v.area_id LIMIT 1))
-FROM place RETURNING id
+FROM jsonb_to_recordset(CAST(:sites AS jsonb))
+     AS g (n integer, name text, lon double precision, lat double precision, area_id bigint)
+CROSS JOIN LATERAL (SELECT ST_SetSRID(ST_MakePoint(g.lon, g.lat), 4326) AS geom) p
+ORDER BY g.n RETURNING id
 """)
 
 _STORE_SHIFT = text("""
@@ -133,16 +130,22 @@ def plan(connection: Connection, wanted: Wanted, travel: Travel, *, actor: str) 
     number: int = connection.execute(
         _STORE, {"name": wanted.name, "actor": actor, "asked": json.dumps(asked)}
     ).scalar_one()
-    for site in wanted.sites:
-        place = {name: getattr(site, name) for name in ("name", "lon", "lat", "area_id")}
-        site_id = connection.execute(_STORE_SITE, {**place, "deployment_id": number}).scalar_one()
-        shifts = [
-            {**vars(shift), "site_id": site_id, "skills": json.dumps(dict(shift.skills))}
-            for shift in site.shifts
-        ]
-        connection.execute(_STORE_SHIFT, shifts)
+    _store(connection, number, wanted.sites)
     _staff(connection, number, asked, travel, actor)
     return number
+
+
+def _store(connection: Connection, number: int, sites: Sequence[Site]) -> None:
+    names = ("name", "lon", "lat", "area_id")
+    places = [{"n": n, **{k: getattr(site, k) for k in names}} for n, site in enumerate(sites)]
+    asked = {"deployment_id": number, "sites": json.dumps(places)}
+    ids = sorted(connection.execute(_STORE_SITES, asked).scalars())
+    shifts = [
+        {**vars(shift), "site_id": site_id, "skills": json.dumps(dict(shift.skills))}
+        for site_id, site in zip(ids, sites, strict=True)
+        for shift in site.shifts
+    ]
+    connection.execute(_STORE_SHIFT, shifts)
 
 
 def _check_times(connection: Connection, wanted: Wanted) -> None:
@@ -154,15 +157,15 @@ def _check_times(connection: Connection, wanted: Wanted) -> None:
             if after.start < before.until:
                 raise DeploymentError(
                     f"two shifts of {site.name} overlap; make one of them, or part them",
-                    "refused",
                     f"sites.{n}.shifts",
+                    "deployment_refused",
                 )
         for shift in site.shifts:
             if shift.until <= now:
                 raise DeploymentError(
                     f"a shift of {site.name} has ended already ({shift.until.isoformat()})",
-                    "refused",
                     f"sites.{n}.shifts",
+                    "deployment_refused",
                 )
         stretches |= {(shift.start, shift.until) for shift in site.shifts}
     spans = sorted(stretches)
@@ -172,8 +175,8 @@ def _check_times(connection: Connection, wanted: Wanted) -> None:
             "shifts of different sites overlap without being the same, so that somebody with "
             "several could be wanted in two places at once; give them the same times, or leave "
             "shifts_each at 1",
-            "refused",
             "shifts_each",
+            "deployment_refused",
         )
 
 
@@ -202,11 +205,12 @@ _OPEN = text("SELECT * FROM deployment WHERE id = :id FOR NO KEY UPDATE")
 def _open(connection: Connection, number: int) -> RowMapping:
     row = connection.execute(_OPEN, {"id": number}).mappings().first()
     if row is None:
-        raise DeploymentError(f"there is no deployment {number}", "unknown", "number")
+        raise DeploymentError(f"there is no deployment {number}", "number", "deployment_unknown")
     if row["cancelled"] is not None:
         raise DeploymentError(
             f"deployment {number} was cancelled at {row['cancelled'].isoformat()}; plan a new one",
-            "cancelled",
+            "number",
+            "deployment_cancelled",
         )
     return row
 
@@ -287,15 +291,15 @@ def _filter(connection: Connection, asked: Mapping[str, Any]) -> Filter:
         if organisation_id is None:
             raise DeploymentError(
                 f"there is no organisation with the code {asked['organisation']!r}",
-                "refused",
                 "people.organisation",
+                "deployment_refused",
             )
     if asked["area"] is not None:
         layer, code = asked["area"]
         area_ids = incidents.under(connection, layer, code)
         if not area_ids:
             raise DeploymentError(
-                f"the layer {layer} has no area {code}", "unknown_area", "people.code"
+                f"the layer {layer} has no area {code}", "people.code", "area_unknown"
             )
     return Filter(asked["kinds"], asked["skills"], asked["modes"], organisation_id, area_ids)
 
@@ -307,8 +311,8 @@ def _way(people: int, sites: int, travel: Travel) -> Travel:
             f"more than {min(MOST, MOST_PAIRS // sites):,} people are too many to plan for "
             f"{sites:,} sites at once; name kinds, skills, an organisation or an area that leave "
             "fewer, or plan part of the sites",
-            "refused",
             "people",
+            "deployment_refused",
         )
     return travel if people * sites <= BY_ROAD else StraightLine()
 

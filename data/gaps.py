@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, text
 
 from data import incidents
 from data.candidates import DUTY, FRESH, NEAREST
+from data.errors import InputError
 from data.settings import settings
 from gis.gaps import Cover, Relocation, cover, relocate
 from gis.links import Bools, Floats, Ints, Links
@@ -72,12 +73,8 @@ ORDER BY r.id
 """)
 
 
-class GapError(ValueError):
-    """A question for gap cover that cannot be answered; `reason` is its kind."""
-
-    def __init__(self, message: str, reason: str, where: str) -> None:
-        super().__init__(message)
-        self.reason, self.field = reason, where
+class GapError(InputError):
+    """A question for gap cover that cannot be answered."""
 
 
 @dataclass(frozen=True)
@@ -186,20 +183,20 @@ def _grids(
 ) -> tuple[Sequence[RowMapping], list[int]]:
     ids = incidents.under(connection, layer, code)
     if not ids:
-        raise GapError(f"the layer {layer} has no area {code}", "unknown_area", "code")
+        raise GapError(f"the layer {layer} has no area {code}", "code", "area_unknown")
     grids = connection.execute(_GRIDS, {"ids": ids, "days": days}).mappings().all()
     if not grids:
         raise GapError(
             f"the area {code} of the layer {layer} has no grids; ask for a town or a village",
-            "unknown_area",
             "code",
+            "area_unknown",
         )
     if len(grids) > MOST_GRIDS:
         raise GapError(
             f"the area {code} has {len(grids):,} grids, more than the {MOST_GRIDS} that are looked "
             "at together; ask for its towns one by one",
-            "too_large",
             "code",
+            "area_too_large",
         )
     return grids, ids
 
@@ -223,8 +220,8 @@ def _people(
         raise GapError(
             f"more than {MOST_PEOPLE:,} people are on duty within reach; ask for fewer kinds, a "
             "smaller area or fewer minutes",
-            "too_large",
             "kind",
+            "area_too_large",
         )
     return people
 

@@ -236,8 +236,8 @@ def test_examples_of_requests_are_understood(client: TestClient, described: dict
     given = client.post("/api/v1/resources", json=somebody | {"area": GRIDS[0]}).json()["id"]
     for path, methods in described["paths"].items():
         # Whom to send and to what is made in test_dispatches, test_matching and test_deployments.
-        elsewhere = {"dispatches", "deployments"} & set(methods.get("post", {}).get("tags", ()))
-        if "requestBody" in methods.get("post", {}) and not elsewhere:
+        apart = {"dispatches", "deployments"} & set(methods.get("post", {}).get("tags", ()))
+        if "requestBody" in methods.get("post", {}) and not apart:
             body = methods["post"]["requestBody"]["content"]["application/json"]
             for example in body["examples"].values():
                 number = given if "/resources/" in path else waiting
