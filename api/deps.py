@@ -26,6 +26,7 @@ _CONNECT = {"application_name": "wangge-api", "connect_timeout": 10, "options": 
 # As many as a machine works on at once; whoever comes beside them waits here, which costs less
 # than a connection made and ended for one question (32 clients: 190 against 420 answers a second).
 _POOL = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 10}
+_SLOW = 6
 
 
 class Run(Protocol):
@@ -53,10 +54,15 @@ class Database:
         self._plain = loop.execution_options(isolation_level="AUTOCOMMIT")
         self._frozen = loop.execution_options(isolation_level="REPEATABLE READ")
         self._threads = create_engine(url, connect_args=_CONNECT, pool_pre_ping=True, **_POOL)
+        # Pages and searches that take their time leave the writers' connections alone.
+        self._slow = create_engine(
+            url, connect_args=_CONNECT, pool_pre_ping=True, **{**_POOL, "pool_size": _SLOW}
+        )
         self.committed: Callable[[], None] = lambda: None  # called after each commit of `write`
         if ours:  # the private server is started again if it died
             keep_alive(loop.sync_engine)
             keep_alive(self._threads)
+            keep_alive(self._slow)
 
     async def read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask something; a connection that had been lost meanwhile is replaced."""
@@ -90,7 +96,7 @@ class Database:
         """Ask something that computes for seconds."""
 
         def work() -> T:
-            with self._threads.connect() as connection:
+            with self._slow.connect() as connection:
                 return asked(connection, *args, **kwargs)
 
         return await run_in_threadpool(work)
@@ -99,6 +105,7 @@ class Database:
         """Close every connection."""
         await self._plain.dispose()
         self._threads.dispose()
+        self._slow.dispose()
 
 
 @asynccontextmanager

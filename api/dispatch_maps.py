@@ -15,7 +15,7 @@ from api.deps import Db, Way
 from api.incidents import Id, Language
 from api.maps import Grounds
 from api.problems import Problem, documented
-from api.schemas import Word
+from api.schemas import Prose
 from data import assignments, events, surroundings
 from data import incidents as stored
 from data import reports as stored_reports
@@ -30,10 +30,12 @@ FRESH = {"Cache-Control": "no-store"}
 MOST = 500  # incidents in the queue
 TEXT = 80  # characters of what an incident is about
 PROPOSED = 5
-Kind = Annotated[Word | None, Query(description="only what is about this")]
+Kind = Annotated[Prose | None, Query(max_length=200, description="only what is about this")]
 Area = Annotated[
-    Word | None,
-    Query(description="layer/code: only in that area", examples=["town/440604010000"]),
+    Prose | None,
+    Query(
+        max_length=200, description="layer/code: only in that area", examples=["town/440604010000"]
+    ),
 ]
 
 
@@ -140,6 +142,8 @@ def _queue(connection: Connection, kind: str | None, area: str | None) -> dict[s
                 field="area",
             )
     rows = stored.open_ones(connection, kind=kind, under=within, limit=MOST)
+    # Of the equally urgent, those come first whom nobody is under way to.
+    rows = sorted(rows, key=lambda row: (row["urgency"], row["under_way"] > 0))
     return {
         **since,
         **stored.how_many(connection, kind=kind, under=within),

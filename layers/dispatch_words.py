@@ -80,6 +80,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "actor_first": ("请先填写调度员", "Say first who you are"),
     "note": ("附言", "Note"),
     "no_one_yet": ("尚未派人", "Nobody has been sent yet"),
+    "no_one_now": ("已无人在途", "Nobody is under way any more"),
     "under_way": ("在途 {n} 人", "Under way: {n}"),
     "ended": ("已结束", "Ended"),
     "sent": ("已派", "sent"),

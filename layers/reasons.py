@@ -128,7 +128,7 @@ class Reasons:
         return out
 
     def _position(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        if row["age_s"] is None:
+        if row["age_s"] is None or row["age_s"] < 0:  # asked for a moment before it
             return self._reason("no_position")
         if row["age_s"] > settings().position_fresh_s:
             figures = {"seconds": round(row["age_s"])}

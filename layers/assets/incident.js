@@ -107,7 +107,8 @@
   };
   const people = () => {
     const now = going(), over = tasks().filter((each) => OVER.includes(each.state));
-    const head = now.length ? t("under_way", { n: now.length }) : t("no_one_yet");
+    const none = state.incident.closed ? "no_one_now" : "no_one_yet";
+    const head = now.length ? t("under_way", { n: now.length }) : t(none);
     const list = now.length ? `<ol class="tasks">${now.map(task).join("")}</ol>` : "";
     const past = over.length ? `<h3>${t("ended")}</h3><ul class="over">${over.map(ended).join("")}</ul>` : "";
     return `<h2 class="${now.length || !isOpen() ? "" : "alarm"}">${head}</h2>${list}${past}`;

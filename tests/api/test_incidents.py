@@ -242,3 +242,8 @@ def test_kinds_named_again_are_asked_once_and_too_many_are_refused(client):
     many = client.put("/api/v1/dispatch-rules", json={**rule, "resource_kinds": [1] * 100_000})
     assert many.status_code == 422
     assert len(many.content) < 100_000
+
+
+def test_the_pages_of_dispatch_refuse_what_no_text_can_hold(client):
+    for path in ("/maps/dispatch?kind=%00", "/maps/dispatch?area=%00"):
+        assert client.get(path).status_code == 422
