@@ -15,7 +15,7 @@ from api.main import create_app
 from api.serving import Server
 from data import events
 
-PATIENCE_S = 30.0  # after which a test fails instead of hanging
+PATIENCE_S = 90.0  # after which a test fails instead of hanging; processes may start slowly
 # Shared, for a client of one's own reads all certificates of the system each time.
 web = httpx.Client(verify=False, timeout=PATIENCE_S)
 
