@@ -189,8 +189,11 @@ def worker() -> None:
 
     ways.check(settings())
     ready().dispose()
-    console.out.print("The worker runs; Ctrl-C stops it.")
-    run_alone(database_url(), ours=True)
+
+    def begun() -> None:
+        console.out.print("The worker runs; Ctrl-C stops it.")
+
+    run_alone(database_url(), ours=True, begun=begun)
 
 
 @app.command()

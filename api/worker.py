@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from asyncio import TaskGroup
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -215,13 +215,17 @@ class Beside:
         self._loop.close()
 
 
-def run_alone(url: str, *, ours: bool = False) -> None:
-    """Number events, deliver messages and keep the house until a signal comes."""
+def run_alone(url: str, *, ours: bool = False, begun: Callable[[], None] = lambda: None) -> None:
+    """Number events, deliver messages and keep the house until a signal comes.
+
+    `begun` is called once a signal ends it in an orderly way.
+    """
 
     async def work() -> None:
         worker, loop = Worker(url, ours=ours), asyncio.get_running_loop()
         for end in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(end, worker.stop)
+        begun()
         await worker.run()
 
     sequencer = Sequencer(url, ours=ours)

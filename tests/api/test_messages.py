@@ -329,9 +329,13 @@ def test_a_worker_alone_numbers_and_delivers(
     environment = {**os.environ, "WANGGE_DATABASE_URL": fresh_database_url}
     command = [sys.executable, str(ROOT / "main.py"), "worker"]
     workers = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for _ in range(2)
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
     ]
     try:
+        for worker in workers:
+            assert worker.stdout is not None
+            assert "The worker runs" in worker.stdout.readline()
         happen(fresh_database_url, *range(30))
         receiver.wait_for("fine", 30)
     finally:
