@@ -4,7 +4,7 @@ Working time up to an instant is a function W of it that rises while the calenda
 while it is closed. What lies between two instants is a difference of W, and when an allowance ends
 is its inverse; so working time is monotone, additive over any split, and equal to wall time where
 the calendar never closes. Instants are arrays of `datetime64[us]` in UTC, the single case is the
-array of one, and `due`, `warning` and `elapsed` at the end of the file take one aware `datetime`.
+array of one, for which `due` and `elapsed` at the end of the file take aware `datetime`s.
 
 **N working days** are counted as the law of China does: the day of receipt does not count (Civil
 Code, art. 201), neither do public holidays (Administrative Licensing Law, art. 82), and the time is
@@ -12,7 +12,7 @@ up when business closes on the Nth working day, at 24:00 where there are no busi
 Code, art. 203). **Hours** run from the instant of receipt (art. 201), while the calendar is open.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -226,29 +226,33 @@ def due(calendar: Calendar, start: datetime, allowed: Allowed, pauses: Pauses = 
     CalendarError
         The calendar opens too seldom for it, or never.
     """
-    return schedule(calendar, start, allowed, pauses=pauses)[0]
-
-
-def schedule(
-    calendar: Calendar,
-    start: datetime,
-    allowed: Allowed,
-    share: float = 1.0,
-    pauses: Pauses = (),
-) -> tuple[datetime, datetime]:
-    """When the time is up, and when a share of it is used; raises as `due`."""
     from_, amount = instants([start]), np.array([allowed.amount])
+
+    def ask(time: WorkingTime) -> Instants:
+        return time.due(from_, amount, allowed.unit, [pauses])
+
+    return moments(answered(calendar, start.year, start.year, ask))[0]
+
+
+def answered(
+    calendar: Calendar, first: int, last: int, ask: Callable[[WorkingTime], Instants]
+) -> Instants:
+    """What is asked of the working time of the years from `first` on, laid out until all is known.
+
+    Raises
+    ------
+    CalendarError
+        Something does not come within `REACH_YEARS` after the year `last`.
+    """
     years = 2
     while years <= REACH_YEARS:
-        time = laid_out(calendar, start.year - 1, start.year + years)
-        found = time.due(from_, amount, allowed.unit, [pauses])
+        found = ask(laid_out(calendar, first - 1, last + years))
         if not np.isnat(found).any():
-            warned = time.warning(from_, found, amount, allowed.unit, np.array([share]))
-            return _moment(found[0]), _moment(warned[0])
+            return found
         years *= 2
     raise CalendarError(
-        f"the calendar opens too seldom: {allowed.amount:g} {allowed.unit} are not over within "
-        f"{REACH_YEARS // 2} years; give it working hours"
+        f"the calendar opens too seldom: within {REACH_YEARS // 2} years the time allowed is not "
+        "up; give it working hours"
     )
 
 
@@ -277,17 +281,17 @@ def instants(moments: Sequence[datetime]) -> Instants:
     return np.array(plain, "datetime64[us]")
 
 
+def moments(at: Instants) -> list[datetime]:
+    """An array of UTC instants as aware moments."""
+    return [each.replace(tzinfo=UTC) for each in at.astype("datetime64[us]").tolist()]
+
+
 def _micros(at: Instants) -> Numbers:
     return at.astype("datetime64[us]").astype(np.int64)
 
 
 def _times(micros: Numbers) -> Instants:
     return micros.astype("datetime64[us]")
-
-
-def _moment(at: np.datetime64) -> datetime:
-    found: datetime = at.astype("datetime64[us]").item()
-    return found.replace(tzinfo=UTC)
 
 
 def _stretches(

@@ -19,8 +19,8 @@ from gis.calendars import (
     due,
     elapsed,
     instants,
-    schedule,
 )
+from gis.deadlines import Terms, Times, schedule
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 OPEN = ((510, 720), (840, 1050))  # 8:30–12:00, 14:00–17:30
@@ -50,6 +50,10 @@ def of_notice(year: int) -> Calendar:
 
 def at(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(year, month, day, hour, minute, tzinfo=SHANGHAI)
+
+
+def times(calendar: Calendar, *terms) -> Times:
+    return schedule(calendar, [Terms(*terms)])[0]
 
 
 # --- by the calendar on the wall ------------------------------------------------------------------
@@ -113,19 +117,25 @@ def test_the_day_of_receipt_does_not_count_however_early():
 
 
 def test_a_warning_comes_when_its_share_of_the_working_time_is_used():
-    ends, warned = schedule(OFFICE, at(2024, 3, 4, 8, 30), Allowed(10, "hours"), 0.8)
-    assert (ends, warned) == (at(2024, 3, 5, 11, 30), at(2024, 3, 5, 9, 30))
-    ends, warned = schedule(OFFICE, at(2024, 3, 3, 8, 30), Allowed(4, "working_days"), 0.75)
-    assert (ends, warned) == (at(2024, 3, 7, 17, 30), at(2024, 3, 6, 17, 30))
+    hours = times(OFFICE, at(2024, 3, 4, 8, 30), Allowed(10, "hours"), 0.8)
+    assert hours == Times(at(2024, 3, 5, 11, 30), at(2024, 3, 5, 9, 30), None)
+    days = times(OFFICE, at(2024, 3, 3, 8, 30), Allowed(4, "working_days"), 0.75)
+    assert days == Times(at(2024, 3, 7, 17, 30), at(2024, 3, 6, 17, 30), None)
+
+
+def test_too_late_is_counted_in_working_hours_from_when_it_was_due():
+    friday = at(2024, 3, 8, 9)
+    for after, comes in ((0, at(2024, 3, 8, 10)), (7, at(2024, 3, 11, 10)), (None, None)):
+        assert times(OFFICE, friday, Allowed(1, "hours"), 1.0, after).order_at == comes
 
 
 def test_a_pause_moves_hours_by_its_working_time_and_days_by_its_days():
     pause = [(at(2024, 3, 4, 16, 30), at(2024, 3, 6, 9, 30))]  # 1 h + 7 h + 1 h
-    ends, warned = schedule(OFFICE, at(2024, 3, 4, 15, 30), Allowed(2, "hours"), 0.5, pause)
-    assert (ends, warned) == (at(2024, 3, 6, 10, 30), at(2024, 3, 6, 9, 30))
+    paused = times(OFFICE, at(2024, 3, 4, 15, 30), Allowed(2, "hours"), 0.5, None, pause)
+    assert paused == Times(at(2024, 3, 6, 10, 30), at(2024, 3, 6, 9, 30), None)
     days = due(OFFICE, at(2024, 3, 4, 15, 30), Allowed(2, "working_days"), pause)
     assert days == at(2024, 3, 8, 17, 30)
-    assert elapsed(OFFICE, at(2024, 3, 4, 15, 30), ends, pause) == (7200, 0)
+    assert elapsed(OFFICE, at(2024, 3, 4, 15, 30), paused.due, pause) == (7200, 0)
 
 
 def test_an_hour_that_comes_twice_is_worked_twice_and_one_that_is_left_out_is_not():
@@ -243,12 +253,12 @@ def test_due_is_monotone_and_the_inverse_of_elapsed(calendar, one, other, allowe
 def test_pauses_only_delay_and_warnings_come_before(calendar, start, allowed, share, edges):
     edges = sorted({max(edge, start) for edge in edges})
     pauses = list(zip(edges[::2], edges[1::2], strict=False))
-    plain, _ = schedule(calendar, start, allowed, share)
-    ends, warned = schedule(calendar, start, allowed, share, pauses)
-    assert warned <= ends
-    assert plain <= ends
-    used, _ = elapsed(calendar, start, ends, pauses)
-    if allowed.unit == "hours" and all(b <= ends for _, b in pauses):
+    plain = times(calendar, start, allowed, share)
+    rested = times(calendar, start, allowed, share, None, pauses)
+    assert rested.warn_at <= rested.due
+    assert (plain.due, plain.warn_at) <= (rested.due, rested.warn_at)
+    used, _ = elapsed(calendar, start, rested.due, pauses)
+    if allowed.unit == "hours" and all(b <= rested.due for _, b in pauses):
         assert used == pytest.approx(allowed.amount * 3600, abs=1e-4)
 
 
@@ -260,6 +270,11 @@ def test_arrays_are_what_one_by_one_is():
     for start, amount, found in zip(starts, amounts, many, strict=True):
         one = due(of_notice(2025), start, Allowed(amount, "working_days"))
         assert found == instants([one])[0]
+    mixed = [
+        Terms(start, Allowed(n + 1, ("hours", "working_days")[n % 2]), 0.5, n)
+        for n, start in enumerate(starts)
+    ]
+    assert schedule(OFFICE, mixed) == [schedule(OFFICE, [each])[0] for each in mixed]
 
 
 def test_beyond_the_days_laid_out_nothing_is_guessed():
