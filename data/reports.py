@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import addresses, placement
+from data import addresses, clocks, placement
 from data.errors import InputError
 from data.placement import Place
 from data.settings import settings
@@ -253,6 +253,7 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
         }
         number = connection.execute(STORE, values).scalar()
     if number is not None:
+        clocks.start(connection, int(number), clocks.HANDLE, organisation_id=None)
         return int(number), True
     return _number(connection, new.source, new.external_id), False
 

@@ -85,7 +85,9 @@ class ServiceTime(Base):
         CheckConstraint(_AMOUNT, name="amount_is_some"),
         CheckConstraint("level BETWEEN 0 AND 4", name="level_is_a_level"),
         CheckConstraint("warn_share > 0 AND warn_share <= 1", name="warn_share_is_a_share"),
-        CheckConstraint("order_after_h >= 0 AND order_after_h <= 20000", name="order_after_is_some"),
+        CheckConstraint(
+            "order_after_h >= 0 AND order_after_h <= 20000", name="order_after_is_some"
+        ),
         CheckConstraint("NOT isempty(valid)", name="valid_not_empty"),
         ExcludeConstraint(
             ("clock", "="),

@@ -16,7 +16,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    op.execute("DROP FUNCTION calendar_of")
+    op.execute("DROP TRIGGER stop_clocks ON incident")
+    op.execute("DROP FUNCTION stop_clocks, calendar_of")
     op.execute("ALTER TABLE organisation DROP COLUMN calendar")
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")

@@ -157,6 +157,18 @@ END $$;
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON supervision_answer
     FOR EACH ROW EXECUTE FUNCTION keep_answer();
 
+-- Whoever closes an incident: nothing of it is waited for any more, but an order is to be answered.
+CREATE FUNCTION stop_clocks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE clock SET stopped = NEW.closed
+    WHERE incident_id = NEW.id AND stopped IS NULL AND name <> 'supervision';
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER stop_clocks AFTER UPDATE OF closed ON incident
+    FOR EACH ROW WHEN (NEW.closed IS NOT NULL AND OLD.closed IS NULL)
+    EXECUTE FUNCTION stop_clocks();
+
 INSERT INTO calendar (name, title, title_en, timezone, hours, holidays) VALUES
     ('always', '全天候', 'Around the clock', 'Asia/Shanghai', '{[0,10080)}', NULL),
     ('office', '工作日 8:30–12:00、14:00–17:30', 'Office hours', 'Asia/Shanghai',
