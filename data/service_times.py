@@ -135,7 +135,8 @@ def _why(rule: RowMapping, beaten: list[RowMapping]) -> str:
     said = f"It names the {' and the '.join(named)}" if named else "It holds for all"
     if not beaten:
         return f"{said}; no other rule fits."
-    return f"{said}, which is more than the {len(beaten)} other that fit." if named else f"{said}."
+    fit = "other that fits" if len(beaten) == 1 else "others that fit"
+    return f"{said}, which is more than the {len(beaten)} {fit}."
 
 
 # --- changing -------------------------------------------------------------------------------------
