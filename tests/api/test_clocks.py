@@ -10,8 +10,10 @@ from sqlalchemy import Engine, text
 
 from api import calendars as calendars_api
 from api import examples, service_times, supervision
+from api.worker import Beside
 from data import clocks, timers, upkeep
 from gis.calendars import Allowed
+from tests.api.test_messages import until
 from tests.api.test_service import problem
 
 ALL_DAY = [[{"from": "00:00", "until": "24:00"}]] * 7
@@ -258,6 +260,27 @@ def test_by_no_way_can_the_supervised_close_an_order(client: TestClient, engine:
     )
     with pytest.raises(Exception, match="never changed"), engine.begin() as connection:
         connection.execute(text("DELETE FROM supervision_answer"))
+
+
+def test_a_worker_fires_what_has_come_due(town: str, client: TestClient, engine: Engine) -> None:
+    with engine.begin() as connection:
+        number = clocks.start(
+            connection, report(client), "case.v", organisation_id=None,
+            allowed=Allowed(1, "hours"), at=datetime(2026, 3, 2, tzinfo=UTC),
+        )  # fmt: skip
+
+    def fired() -> int:
+        asked = text(
+            "SELECT count(*) FROM event WHERE kind = 'clock.late' AND data ->> 'clock' = :n"
+        )
+        with engine.connect() as connection:
+            return int(connection.execute(asked, {"n": str(number)}).scalar_one())
+
+    worker = Beside(town)
+    worker.start()
+    assert until(fired) == 1
+    worker.stop()
+    assert fired() == 1
 
 
 def test_answers_are_what_is_described(client: TestClient, engine: Engine) -> None:
