@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, text
 
 from data import calendars, service_times
+from data.calendars import CalendarRefusedError
 from data.service_times import Case
-from gis.calendars import Allowed, Unit, elapsed
-from gis.deadlines import Terms, schedule
+from gis.calendars import Allowed, CalendarError, Unit, elapsed
+from gis.deadlines import Terms, Times, schedule
 
 __all__ = ["HANDLE", "Allowed", "Clock", "of_incident", "pause", "resume", "start", "stop"]
 
@@ -103,7 +104,7 @@ def start(
 
     Raises
     ------
-    gis.calendars.CalendarError
+    CalendarRefusedError
         The calendar opens too seldom for it.
     """
     key = {"incident_id": incident_id, "name": name, "subject": subject or ""}
@@ -123,7 +124,7 @@ def start(
         started, Allowed(runs_by["amount"], runs_by["unit"]), runs_by["warn_share"],
         runs_by["order_after_h"],
     )  # fmt: skip
-    [times] = schedule(calendars.get(connection, runs_by["calendar"], held=True), [terms])
+    times = _schedule(connection, runs_by["calendar"], terms)
     values = {
         **key,
         **runs_by,
@@ -134,6 +135,14 @@ def start(
     made = connection.execute(_START, values).scalar()
     # Somebody was faster: theirs is committed, or ours would still wait.
     return int(made or connection.execute(_RUNNING, key).scalar_one())
+
+
+def _schedule(connection: Connection, name: str, terms: Terms) -> Times:
+    calendar = calendars.get(connection, name, held=True)
+    try:
+        return schedule(calendar, [terms])[0]
+    except CalendarError as error:
+        raise CalendarRefusedError(f"calendar {name}: {error}", "calendar") from error
 
 
 def _by_rule(connection: Connection, case: Case, at: datetime) -> dict[str, Any] | None:
@@ -215,8 +224,7 @@ def resume(connection: Connection, incident_id: int, *, at: datetime) -> list[in
     rows = connection.execute(_PAUSED, {"incident_id": incident_id}).mappings().all()
     for row in rows:
         until = max(row["paused"], at)  # a clock may have been set back meanwhile
-        calendar = calendars.get(connection, row["calendar"], held=True)
-        [times] = schedule(calendar, [_terms(row, until)])
+        times = _schedule(connection, row["calendar"], _terms(row, until))
         connection.execute(_RESUME, {"id": row["id"], "until": until, **vars(times)})
     return [row["id"] for row in rows]
 

@@ -11,7 +11,6 @@ from data import calendars, clocks, service_times, timers
 from data.calendars import CalendarRefusedError
 from data.clocks import Allowed
 from data.service_times import Case, ServiceTime, ServiceTimeError
-from gis.calendars import CalendarError
 from tests.people import incident
 
 MONDAY = datetime(2026, 3, 2, 1, tzinfo=UTC)  # 9:00 in Foshan
@@ -244,8 +243,17 @@ def test_a_calendar_of_one_that_changes_takes_its_clocks_along(connection):
     assert row(connection, number)["due"] == datetime(2026, 3, 9, 2, tzinfo=UTC)
     assert _put_calendar(connection, (((540, 720),), *((),) * 6)) == 1
     assert row(connection, number)["due"] == MONDAY + 2 * HOUR
-    with pytest.raises(CalendarError, match="opens too seldom"):
+    with pytest.raises(CalendarRefusedError, match="ours: the calendar opens too seldom"):
         started(connection, Allowed(20_000, "hours"), organisation_id=who)
+
+
+def test_a_report_is_taken_in_although_its_clock_cannot_start(connection):
+    _put_calendar(connection, (((0, 1),), *((),) * 6))
+    put(connection, 2000, "working_days", clock=clocks.HANDLE, calendar="ours")
+    number = incident(connection)
+    assert clocks.of_incident(connection, number, at=MONDAY) == []
+    refused = text("SELECT data ->> 'error' FROM event WHERE kind = 'clock.refused'")
+    assert "opens too seldom" in connection.execute(refused).scalar_one()
 
 
 def test_holidays_that_run_out_are_said_aloud(connection):
@@ -387,6 +395,15 @@ def test_what_follows_is_done_with_the_firing_and_a_failure_stops_nothing_else(c
     assert [row(connection, number)["subject"] for number in numbers] == ["", ""]
     with pytest.raises(ValueError, match="no stage"):
         hooks("soon", "case.x", fail)
+
+
+def test_what_is_late_but_not_fired_yet_does_not_warn(connection, hooks, monkeypatch):
+    monkeypatch.setattr(timers, "FOLLOWED", 1)
+    hooks("late", timers.EVERY, lambda there, clock: None)
+    numbers = sorted(started(connection) for _ in range(3))
+    fired = [timers.fire(connection, MONDAY + 99 * HOUR) for _ in range(4)]
+    assert fired == [1, 1, 1, 0]
+    assert (told(connection, "clock.late"), told(connection, "clock.warned")) == (numbers, [])
 
 
 def test_many_due_at_once_are_fired_by_several_workers_once_each(fresh_database_url):
