@@ -15,7 +15,7 @@ import shapely
 from sqlalchemy import Connection, Engine, text
 
 from data import addresses, areas, catalogue, intake, reports, resource_files, roads, rules
-from data.foshan import extract, feed, governance, people
+from data.foshan import answering, extract, feed, governance, people
 from data.foshan.city import City, generate
 from data.rules import Rule
 
@@ -183,6 +183,7 @@ def load_people(engine: Engine, seed: int = 4406, progress: Progress = lambda _w
         settled = _settled(connection)
         catalogue.save(connection, people.catalogue(settled))
         _rules(connection)
+        answering.load(connection, list(settled.towns["code"]))
     options = resource_files.Options(governance.SOURCE, datum="wgs84", all_or_nothing=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.parquet"

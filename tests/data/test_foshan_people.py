@@ -9,7 +9,7 @@ import pytest
 import shapely
 from sqlalchemy import text
 
-from data import areas, resource_files
+from data import areas, case_catalogue, resource_files
 from data.catalogue import Catalogue
 from data.foshan import facts, feed, governance, load, people
 from data.foshan.city import City, generate
@@ -188,9 +188,13 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
             """)
         ).one()
         rules = connection.execute(text("SELECT count(*) FROM dispatch_rule")).scalar_one()
+        kinds = case_catalogue.kinds(connection)
+        unanswered = case_catalogue.unanswered(connection)
     assert count.value_counts().to_dict() == roster.kind.value_counts().to_dict()
     assert tuple(placed) == (0, 0)
     assert rules == 1 + len(governance.RULES)
+    assert set(governance.RULES) <= {kind["code"] for kind in kinds}
+    assert unanswered == []
     roster.to_parquet(tmp_path / "again.parquet")
     again = resource_files.run(
         engine, tmp_path / "again.parquet", resource_files.Options(governance.SOURCE, datum="wgs84")
