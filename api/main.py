@@ -12,6 +12,8 @@ from pydantic.json_schema import models_json_schema
 from api import (
     areas,
     calendars,
+    case_catalogue,
+    cases,
     deployments,
     dispatch_maps,
     dispatches,
@@ -42,15 +44,17 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
-    positions, phones, areas, events, subscriptions, health, maps, dispatch_maps,
-    calendars, service_times, supervision,
+    locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
+    gaps, rules, resources, positions, phones, areas, events, subscriptions, health, maps,
+    dispatch_maps, calendars, service_times, supervision,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
     {"name": "triage", "description": "Reports that wait for a person, and why."},
     {"name": "incidents", "description": "What people are sent to, and who could go."},
+    {"name": "cases", "description": "From the report to the return visit, step by step."},
+    {"name": "catalogue", "description": "What cases are about, and who answers for what."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},

@@ -208,13 +208,62 @@ KINDS: dict[str, Kind] = {
         "The member state says what it is, actor and at who made it that and when, and allowed "
         "what it may become.",
     ),
+    "case-unknown": Kind(
+        404, "There is no such case", "GET /api/v1/cases lists those that you may see."
+    ),
+    "case-not-allowed": Kind(
+        409,
+        "It cannot be done from where the case stands",
+        "The member stage says where it stands, actor and at who brought it there and when, and "
+        "allowed what can be done.",
+    ),
+    "case-moved-on": Kind(
+        409,
+        "Somebody was faster",
+        "The member step is the case's last step; read its timeline and decide again.",
+    ),
+    "case-not-accountable": Kind(
+        403,
+        "Another organisation answers for the case",
+        "The member organisation says which. Ask them, or the centre of the place.",
+    ),
+    "case-circular": Kind(
+        409,
+        "The case came from there",
+        "They escalated it because they could not solve it. Name another organisation, or work on "
+        "it where it is.",
+    ),
+    "case-highest": Kind(
+        409,
+        "Nobody is above",
+        "The case is with the city. Transfer it, or call the organisations together.",
+    ),
+    "case-not-lower": Kind(
+        422, "That level is not below", "A case is delegated downwards; to send it up, escalate it."
+    ),
+    "same-organisation": Kind(
+        409, "They answer for the case already", "Name another organisation."
+    ),
+    "same-case": Kind(422, "The two are one case", "Name the other one."),
+    "not-merged": Kind(
+        409, "The case is part of no other", "The member merged_into of a case says of which it is."
+    ),
+    "organisation-unknown": Kind(
+        422, "There is no such organisation", "GET /api/v1/catalogue lists the organisations."
+    ),
+    "kind-unknown": Kind(
+        422, "The catalogue has no such kind", "GET /api/v1/case-kinds lists them."
+    ),
+    "catalogue-refused": Kind(
+        422, "The catalogue cannot be changed like that", "The detail says what to mend."
+    ),
+    "responsibility-unknown": Kind(
+        404, "No such rule is in force", "GET /api/v1/responsibilities lists them."
+    ),
     "reason-missing": Kind(
         422,
         "A reason is missing",
         "To decline, to call back and to override what speaks against somebody needs a reason.",
-    ),
-    "organisation-unknown": Kind(
-        422, "There is no such organisation", "GET /api/v1/catalogue lists the organisations."
     ),
     "calendar-unknown": Kind(404, "There is no such calendar", "GET /api/v1/calendars lists them."),
     "calendar-refused": Kind(
@@ -346,8 +395,13 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
-    "unknown_organisation": "organisation-unknown", "unknown_calendar": "calendar-unknown",
+    "unknown_calendar": "calendar-unknown",
     "unknown_service_time": "service-time-unknown", "unknown_supervision": "supervision-unknown",
+    "unknown_case": "case-unknown", "not_allowed": "case-not-allowed",
+    "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
+    "circular": "case-circular", "highest_level": "case-highest",
+    "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
+    "unknown_kind": "kind-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",

@@ -24,7 +24,7 @@ from api.schemas_clocks import (
     ServiceTimeTrial,
     Tried,
 )
-from data import clocks, incidents, organisations, service_times
+from data import cases, clocks, incidents, service_times
 from data.service_times import Case, ServiceTime
 
 router = APIRouter(prefix="/api/v1", tags=["clocks"])
@@ -142,7 +142,7 @@ async def try_out(
 
 def _case(connection: Connection, wanted: ForCase) -> Case:
     code = wanted.organisation
-    who = None if code is None else organisations.number(connection, code)
+    who = None if code is None else cases.organisation(connection, code)["id"]
     return Case(wanted.clock, wanted.kind, wanted.level, who)
 
 

@@ -15,7 +15,7 @@ from api.once import Once
 from api.problems import Problem, documented
 from api.schemas import Word
 from api.schemas_clocks import Acting, OrderAnswer, OrderClose, OrderIssue, Orders, OrderShown
-from data import organisations, supervision
+from data import cases, supervision
 from data.supervision import Order
 
 router = APIRouter(prefix="/api/v1/supervision", tags=["supervision"])
@@ -44,7 +44,7 @@ async def listed(
 ) -> Response:
     """The newest first."""
     async with db.snapshot() as run:
-        supervised = await run(organisations.number, organisation) if organisation else None
+        supervised = await run(_number, organisation) if organisation else None
         found = await run(
             supervision.listed, open_=open_, late=late, organisation_id=supervised,
             incident_id=incident, before=before, limit=limit,
@@ -75,7 +75,7 @@ async def issue(
     def work(connection: Connection) -> Response:
         order = supervision.issue(
             connection, asked.incident,
-            organisation_id=organisations.number(connection, asked.organisation),
+            organisation_id=_number(connection, asked.organisation),
             issuer_id=_acting(connection, who, asked), reason=asked.reason, actor=who.name,
             at=datetime.now(UTC),
         )  # fmt: skip
@@ -152,13 +152,16 @@ async def close(
 
 def _acting(connection: Connection, who: Who, said: Acting) -> int:
     """The organisation that the caller acts for: the account's, or the one named if it has none."""
-    named = said.acting and organisations.number(connection, said.acting, "acting")
-    acting = named or who.organisation_id
+    acting = _number(connection, said.acting) if said.acting else who.organisation_id
     if acting is None:
         raise Problem("acting-unknown", field="acting")
     if who.organisation_id is not None and acting != who.organisation_id:
         raise Problem("acting-for-another", field="acting")
     return acting
+
+
+def _number(connection: Connection, code: str) -> int:
+    return int(cases.organisation(connection, code)["id"])
 
 
 def _shown(order: Order) -> dict[str, Any]:

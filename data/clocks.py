@@ -17,7 +17,10 @@ from data.service_times import Case
 from gis.calendars import Allowed, CalendarError, Unit, elapsed
 from gis.deadlines import Terms, Times, schedule
 
-__all__ = ["HANDLE", "Allowed", "Clock", "of_incident", "pause", "resume", "start", "stop"]
+__all__ = [
+    "HANDLE", "Allowed", "Clock", "hand_over", "judge_anew", "of_incident", "pause", "resume",
+    "start", "start_handling", "stop",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,69 @@ def _by_itself(
             "service_time_id": None}  # fmt: skip
 
 
+_CASE = text("SELECT organisation_id, level, kind, opened FROM incident WHERE id = :id")
+_HAND_OVER = text("""
+UPDATE clock SET organisation_id = :organisation_id
+WHERE incident_id = :incident_id AND name = :name AND stopped IS NULL
+""")
+
+
+def start_handling(
+    connection: Connection, incident_id: int, *, at: datetime | None = None
+) -> int | None:
+    """Start the time of a case to be handled in, for who answers for it; as `start`."""
+    case = connection.execute(_CASE, {"id": incident_id}).one()
+    return start(
+        connection, incident_id, HANDLE, organisation_id=case.organisation_id, level=case.level,
+        at=at,
+    )  # fmt: skip
+
+
+def hand_over(connection: Connection, incident_id: int, organisation_id: int) -> None:
+    """Let the time of a case run on for who answers for it now: it is the reporter's time."""
+    values = {"incident_id": incident_id, "name": HANDLE, "organisation_id": organisation_id}
+    connection.execute(_HAND_OVER, values)
+
+
+_TERMS = """
+id, calendar, started, amount, unit, warn_share, order_after_h, paused,
+ARRAY(SELECT lower(p) FROM unnest(pauses) p ORDER BY p) AS rests,
+ARRAY(SELECT upper(p) FROM unnest(pauses) p ORDER BY p) AS goes_on
+"""
+_HANDLING = text(f"""
+SELECT {_TERMS} FROM clock WHERE incident_id = :id AND name = :name AND stopped IS NULL
+FOR NO KEY UPDATE
+""")
+# A lateness by the wrong rule was none.
+_JUDGE = text("""
+UPDATE clock SET organisation_id = :organisation_id, service_time_id = :service_time_id,
+    calendar = :calendar, amount = :amount, unit = :unit, warn_share = :warn_share,
+    order_after_h = :order_after_h, due = :due, warn_at = :warn_at, order_at = :order_at,
+    warned = CASE WHEN :warn_at <= clock_timestamp() THEN warned END,
+    late = CASE WHEN :due <= clock_timestamp() THEN late END
+WHERE id = :id
+""")
+
+
+def judge_anew(connection: Connection, incident_id: int) -> None:
+    """Let a case whose kind was corrected run by the time of that kind, from when it began.
+
+    Raises as `start`; where the kind has no service time it runs on as it did.
+    """
+    case = connection.execute(_CASE, {"id": incident_id}).one()
+    asked = {"id": incident_id, "name": HANDLE}
+    clock = connection.execute(_HANDLING, asked).mappings().first()
+    if clock is None:
+        start_handling(connection, incident_id)
+        return
+    sought = Case(HANDLE, case.kind, case.level, case.organisation_id)
+    runs_by = _by_rule(connection, sought, case.opened)
+    if runs_by is not None:
+        times = _schedule(connection, runs_by["calendar"], calendars.terms({**clock, **runs_by}))
+        values = {**runs_by, **vars(times), "organisation_id": case.organisation_id}
+        connection.execute(_JUDGE, {**values, "id": clock["id"]})
+
+
 _STOP = text("""
 UPDATE clock SET stopped = :at,
     pauses = pauses + CASE WHEN paused IS NULL THEN '{}'::tstzmultirange
@@ -194,11 +260,9 @@ UPDATE clock SET paused = :at
 WHERE incident_id = :incident_id AND stopped IS NULL AND paused IS NULL AND due > :at
 RETURNING id
 """)
-_PAUSED = text("""
-SELECT id, calendar, started, amount, unit, warn_share, order_after_h, late,
-       paused, ARRAY(SELECT lower(p) FROM unnest(pauses) p ORDER BY p) AS rests,
-       ARRAY(SELECT upper(p) FROM unnest(pauses) p ORDER BY p) AS goes_on
-FROM clock WHERE incident_id = :incident_id AND stopped IS NULL AND paused IS NOT NULL
+_PAUSED = text(f"""
+SELECT {_TERMS} FROM clock
+WHERE incident_id = :incident_id AND stopped IS NULL AND paused IS NOT NULL
 ORDER BY id FOR NO KEY UPDATE
 """)
 _RESUME = text("""

@@ -261,12 +261,13 @@ def _tell(connection: Connection, order: Order, what: str, actor: str, **more: A
 
 # --- by itself ------------------------------------------------------------------------------------
 
-# The organisation above; of one that has none above it, the centre of the city.
+# The organisation above; of one that has none above it, the centre of the city. A centre without
+# one above it is the highest there is.
 _ISSUER = text("""
 SELECT coalesce(o.parent_id, (
     SELECT c.id FROM organisation c LEFT JOIN area a ON a.id = c.area_id
     LEFT JOIN layer l ON l.name = a.layer
-    WHERE c.role = 'centre' AND c.parent_id IS NULL AND c.id <> o.id
+    WHERE c.role = 'centre' AND c.parent_id IS NULL AND o.role <> 'centre'
     ORDER BY l.tree_level NULLS LAST, c.id LIMIT 1)) AS issuer_id
 FROM organisation o WHERE o.id = :id
 """)

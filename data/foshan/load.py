@@ -26,7 +26,7 @@ from data import (
     rules,
     service_times,
 )
-from data.foshan import extract, feed, governance, people
+from data.foshan import answering, extract, feed, governance, people
 from data.foshan.city import City, generate
 from data.rules import Rule
 from data.service_times import Case, ServiceTime
@@ -197,6 +197,7 @@ def load_people(engine: Engine, seed: int = 4406, progress: Progress = lambda _w
         catalogue.save(connection, people.catalogue(settled))
         _rules(connection)
         _service_times(connection)
+        answering.load(connection, list(settled.towns["code"]))
     options = resource_files.Options(governance.SOURCE, datum="wgs84", all_or_nothing=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.parquet"

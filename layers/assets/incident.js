@@ -9,7 +9,7 @@
   const NEED_REASON = ["declined", "recalled"];
   const SETTLE_MS = 700; // a list that was put in another order takes no click meant for the old one
   const REFRESH_MS = 30000; // positions grow old although nothing happens
-  const KINDS = [...STAGES, ...OVER].map((state) => `assignment.${state}`).concat("incident.closed");
+  const KINDS = [...STAGES, ...OVER].map((state) => `assignment.${state}`).concat("case.closed");
   let state = wangge.state = data.state;
 
   // What stays the same is not touched, and who had the focus keeps it.

@@ -35,8 +35,8 @@ WITH spot AS MATERIALIZED (
     FROM generate_series(1, :count) n JOIN spot s ON s.number = n % (SELECT count(*) FROM spot)
     RETURNING id, received, kind, geom, area_id
 )
-INSERT INTO incident (id, opened, closed, kind, geom, area_id)
-SELECT id, received, received + interval '1 hour', kind, geom, area_id FROM placed
+INSERT INTO incident (id, opened, closed, stage, kind, geom, area_id)
+SELECT id, received, received + interval '1 hour', 'closed', kind, geom, area_id FROM placed
 """)
 _BARE = text("""
 SELECT id FROM resource

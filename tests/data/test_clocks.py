@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import IntegrityError
 
-from data import calendars, clocks, service_times, timers
+from data import calendars, cases, clocks, service_times, timers
 from data.calendars import CalendarRefusedError
+from data.cases import Move
 from data.clocks import Allowed
 from data.service_times import Case, ServiceTime, ServiceTimeError
 from tests.people import incident
@@ -292,8 +293,53 @@ def test_a_report_starts_the_time_to_handle_it_and_its_end_stops_it(connection):
     number = incident(connection)
     [clock] = clocks.of_incident(connection, number, at=MONDAY)
     assert (clock.name, clock.amount, clock.state) == (clocks.HANDLE, 7, "running")
-    connection.execute(text("UPDATE incident SET closed = now() WHERE id = :id"), {"id": number})
+    connection.execute(
+        text("UPDATE incident SET closed = now(), stage = 'closed' WHERE id = :id"), {"id": number}
+    )
     assert clocks.of_incident(connection, number, at=MONDAY)[0].state == "stopped"
+
+
+def handling(connection, number):
+    return [c for c in clocks.of_incident(connection, number, at=MONDAY) if c.name == clocks.HANDLE]
+
+
+def test_a_case_has_its_time_while_nobody_says_that_it_is_done(connection):
+    put(connection, 7, "working_days", clock=clocks.HANDLE)
+    number = incident(connection)
+    who = organisation(connection)
+
+    def move(action, **more):
+        return cases.move(connection, number, Move(action, "test", **more))
+
+    [begun] = handling(connection, number)
+    assert begun.organisation == "desk"
+    move("assign", organisation="org")
+    [handed] = handling(connection, number)
+    assert (handed.organisation_id, handed.due) == (who, begun.due)
+    move("accept")
+    move("start")
+    move("resolve", reason="done")
+    assert [clock.state for clock in handling(connection, number)] == ["stopped"]
+    move("reopen", reason="not at all")
+    running, stopped = handling(connection, number)
+    assert (running.state, stopped.id) == ("running", begun.id)
+    assert running.started > begun.started
+
+
+def test_a_case_whose_kind_is_corrected_is_judged_by_it_from_its_beginning(connection):
+    put(connection, 7, "working_days", clock=clocks.HANDLE)
+    put(connection, 2, "hours", clock=clocks.HANDLE, kind="井盖缺失", calendar="always")
+    number = incident(connection)
+    [before] = handling(connection, number)
+    connection.execute(
+        text("UPDATE clock SET late = now(), warned = now() WHERE id = :id"), {"id": before.id}
+    )
+    connection.execute(text("UPDATE incident SET kind = '井盖缺失' WHERE id = :id"), {"id": number})
+    clocks.judge_anew(connection, number)
+    [after] = handling(connection, number)
+    assert (after.id, after.started) == (before.id, before.started)
+    assert (after.amount, after.due) == (2, before.started + 2 * HOUR)
+    assert (after.late, after.warned) == (None, None)
 
 
 def test_a_rest_moves_what_is_due_and_what_is_left(connection):

@@ -10,7 +10,7 @@ import pytest
 import shapely
 from sqlalchemy import text
 
-from data import areas, clocks, resource_files, service_times
+from data import areas, case_catalogue, clocks, resource_files, service_times
 from data.catalogue import Catalogue
 from data.foshan import facts, feed, governance, load, people
 from data.foshan.city import City, generate
@@ -190,12 +190,16 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
             """)
         ).one()
         rules = connection.execute(text("SELECT count(*) FROM dispatch_rule")).scalar_one()
+        kinds = case_catalogue.kinds(connection)
+        unanswered = case_catalogue.unanswered(connection)
     assert count.value_counts().to_dict() == roster.kind.value_counts().to_dict()
     assert tuple(placed) == (0, 0)
     assert rules == 1 + len(governance.RULES)
     with engine.connect() as connection:
         times = service_times.as_of(connection, datetime.now(UTC), clocks.HANDLE)
     assert {row["kind"] for row in times} == set(governance.HANDLING)
+    assert set(governance.RULES) <= {kind["code"] for kind in kinds}
+    assert unanswered == []
     roster.to_parquet(tmp_path / "again.parquet")
     again = resource_files.run(
         engine, tmp_path / "again.parquet", resource_files.Options(governance.SOURCE, datum="wgs84")

@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 TABLES = ("supervision_answer", "supervision", "clock", "service_time", "calendar_day", "calendar")
 
