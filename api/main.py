@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    calendars,
     case_catalogue,
     cases,
     deployments,
@@ -30,7 +31,9 @@ from api import (
     reports,
     resources,
     rules,
+    service_times,
     subscriptions,
+    supervision,
     triage,
 )
 from api.channels import ways
@@ -43,7 +46,7 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, health, maps,
-    dispatch_maps,
+    dispatch_maps, calendars, service_times, supervision,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -55,6 +58,11 @@ TAGS = [
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},
+    {
+        "name": "clocks",
+        "description": "How long things may take, by which calendar.",
+    },
+    {"name": "supervision", "description": "Orders to those who are late (督办)."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "positions", "description": "Where people and vehicles are, and their phones."},

@@ -50,7 +50,9 @@ def served(url: str) -> Iterator[int]:
     port = free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
-    service = subprocess.Popen([*app, "--port", str(port), "--log-level", "error"], env=env)
+    # A connection of the pool may rest for as long as the run takes.
+    options = ["--port", str(port), "--log-level", "error", "--timeout-keep-alive", "600"]
+    service = subprocess.Popen([*app, *options], env=env)
     try:
         wait_for(port)
         yield port
