@@ -15,7 +15,7 @@ PROOFS = ("proven", "too_far", "too_vague", "in_the_future", "before_due", "afte
 
 
 class VisitPlan(Base):
-    """Which records of a kind, or the grids of an area themselves, are visited how often by whom."""
+    """Which records of a kind, or which grids, are visited how often and by whom."""
 
     __tablename__ = "visit_plan"
     id: Mapped[int] = identity()
