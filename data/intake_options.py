@@ -67,9 +67,11 @@ class Summary:
 
     def lines(self) -> list[tuple[str, int]]:
         """What became of the rows, for people."""
+        later = [("brought up to date", self.updated), ("withdrawn", self.withdrawn)]
         return [
             ("rows", self.rows), ("added", self.added), ("there before", self.known),
             ("rejected", self.rejected), ("left out by date", self.left_out),
             ("placed", self.placed), ("in triage", self.triaged),
             ("ambiguous", self.ambiguous), ("confirmed", self.confirmed),
+            *(each for each in later if each[1]),
         ]  # fmt: skip

@@ -136,6 +136,7 @@ class Mover:
         self._under_way: list[Future[None]] = []
         self._connection = engine.connect()
         self._all_new = True
+        target.begin(self._connection)
         self.staged = self.added = self.updated = self.placed = self.ambiguous = 0
 
     def __enter__(self) -> Self:

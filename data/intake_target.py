@@ -68,6 +68,9 @@ class Target(ABC):
     def columns(self, table: pa.Table, source: pa.Table) -> dict[str, pa.Array]:
         """The target's own staged columns, from the typed rows and those of the file."""
 
+    def begin(self, connection: Connection) -> None:  # noqa: B027
+        """What comes first in the transaction that moves rows into place."""
+
     def settle(self, placed: Placed, triage: Objects) -> None:  # noqa: B027
         """Have the last word on where rows lie, and on why some wait for a person."""
 

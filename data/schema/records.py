@@ -53,7 +53,13 @@ class Record(Base):
     withdrawn: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
-        Index("record_by_area", "area_id", "kind", postgresql_where=text("withdrawn IS NULL")),
+        Index(
+            "record_by_area",
+            "area_id",
+            "id",
+            postgresql_include=["kind"],
+            postgresql_where=text("withdrawn IS NULL"),
+        ),
         # Where an area does not say where it is: too few to make every row pay for an index.
         Index(
             "record_elsewhere", "geom", postgresql_using="gist",

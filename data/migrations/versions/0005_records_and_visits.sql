@@ -36,7 +36,7 @@ CREATE TABLE record (
     CONSTRAINT marked_if_sealed CHECK ((personal IS NULL) = (personal_mark IS NULL))
 );
 
-CREATE INDEX record_by_area ON record (area_id, kind) WHERE withdrawn IS NULL;
+CREATE INDEX record_by_area ON record (area_id, id) INCLUDE (kind) WHERE withdrawn IS NULL;
 
 CREATE INDEX record_by_person ON record (person) WHERE person IS NOT NULL;
 
