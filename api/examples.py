@@ -31,6 +31,9 @@ STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
 LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
 SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
 
+PLACE_REQUEST: dict[str, Any] = _EXAMPLES["place_request"]
+REASON_REQUEST: dict[str, Any] = _EXAMPLES["reason_request"]
+
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
 REPORT, CONFIRMED, TRIAGE = _EXAMPLES["report"], _EXAMPLES["confirmed"], _EXAMPLES["triage"]
@@ -55,6 +58,8 @@ EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
 SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
 SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
 TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
+RECORD, RECORDS = _EXAMPLES["record"], _EXAMPLES["records"]
+RECORD_COUNTS, REVEALED = _EXAMPLES["record_counts"], _EXAMPLES["revealed"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from api import (
     phones,
     positions,
     problems,
+    records,
     reports,
     resources,
     rules,
@@ -40,7 +41,7 @@ from data.settings import settings
 
 ROOMS = (
     locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
-    positions, phones, areas, events, subscriptions, health, maps, dispatch_maps,
+    positions, phones, areas, events, subscriptions, health, maps, dispatch_maps, records,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -56,6 +57,7 @@ TAGS = [
     {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
+    {"name": "records", "description": "What was collected, in which grid, or why in none."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

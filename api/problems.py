@@ -71,6 +71,19 @@ KINDS: dict[str, Kind] = {
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
     ),
+    "record-unknown": Kind(
+        404, "There is no such record", "GET /api/v1/records lists those that there are."
+    ),
+    "record-withdrawn": Kind(
+        409,
+        "The record was withdrawn",
+        "What it was about is no longer there; import it again to bring it back.",
+    ),
+    "pin-outside": Kind(
+        422,
+        "The pin lies in no area",
+        "Move the pin, or name the area by its code; GET /api/v1/areas/{layer} lists them.",
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import Connection, text
 
-from data import events, personal
+from data import events, personal, records
 from data.bulk_placement import Placed
 from data.intake_options import Options, Summary
 from data.intake_target import PLACED_TYPES, Objects, Target
@@ -77,11 +77,6 @@ _TREE = text("""
 SELECT a.code, a.id FROM area a JOIN layer l ON l.name = a.layer WHERE l.tree_level IS NOT NULL
 """)
 
-# For the trigger that keeps what a record said before.
-_SIGN = text(
-    "SELECT set_config('wangge.actor', :actor, true), set_config('wangge.reason', :why, true)"
-)
-
 
 class RecordTarget(Target):
     """Rows that become records; one that came before is brought up to date."""
@@ -138,7 +133,7 @@ class RecordTarget(Target):
 
     def begin(self, connection: Connection) -> None:
         """Say who changes the records that were there before."""
-        connection.execute(_SIGN, {"actor": "import", "why": f"a file of {self.options.source}"})
+        records.sign(connection, "import", f"a file of {self.options.source}")
 
     def finish(
         self, connection: Connection, staged: list[str], summary: Summary

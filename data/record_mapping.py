@@ -21,6 +21,7 @@ KINDS = Words(
     ],
 )
 
+OF_A_PERSON = ("name", "phone", "identity")
 # Columns that nobody mapped are sealed if their name says that they are about a person.
 _PERSONAL = re.compile(
     "姓名|名字|电话|手机|联系方式|联系人|身份证|证件号|证号|户主|房东|业主|租客|租户|承租人|法定代表人|法人"

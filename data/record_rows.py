@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from data.record_mapping import KINDS, RecordMapping, is_personal
+from data.record_mapping import KINDS, OF_A_PERSON, RecordMapping, is_personal
 from data.report_times import DateOrder, parse_times
 from data.table_batch import Batch
 from data.table_parsed import ParsedRows
@@ -25,7 +25,6 @@ from data.table_rows import (
 )
 from data.text_stream import TableError
 
-OF_A_PERSON = ("name", "phone", "identity")
 MOST_KIND = 100  # characters of a kind
 
 
