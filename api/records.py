@@ -1,6 +1,6 @@
 """Collected records: listed, counted, placed by hand, withdrawn."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import groupby
 from typing import Annotated, Any
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from pydantic import Field, field_validator, model_validator
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
@@ -236,7 +236,7 @@ def kind_shown(name: str) -> dict[str, str]:
     return {"name": name, "title": KINDS.titles.get(name, name)}
 
 
-def _listed(row: Mapping[str, Any]) -> dict[str, Any]:
+def _listed(row: RowMapping) -> dict[str, Any]:
     received = {"lon": row["x"], "lat": row["y"], "datum": row["datum"]}
     point = {"lon": row["lon"], "lat": row["lat"], "datum": "wgs84",
              "accuracy_m": row["accuracy_m"]}  # fmt: skip
@@ -265,13 +265,13 @@ def _shown(connection: Connection, number: int) -> dict[str, Any]:
     return {**_listed(row), "personal": records.about(row), "history": before}
 
 
-def _rate(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _rate(rows: Sequence[RowMapping]) -> dict[str, Any]:
     pairs = [(row["records"], row["in_grid"]) for row in rows]
     whole, part = (sum(values) for values in zip(*pairs, strict=True)) if pairs else (0, 0)
     return {"records": whole, "in_grid": part, "rate": part / whole if whole else None}
 
 
-def _by_kind(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _by_kind(rows: Sequence[RowMapping]) -> list[dict[str, Any]]:
     of_kind = sorted(rows, key=lambda row: str(row["kind"]))
     return [
         {"kind": kind_shown(kind), **_rate(list(some))}
@@ -279,7 +279,7 @@ def _by_kind(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _by_area(rows: Iterable[Mapping[str, Any]], asked: int | None) -> list[dict[str, Any]]:
+def _by_area(rows: Sequence[RowMapping], asked: int | None) -> list[dict[str, Any]]:
     found = []
     for area_id, some in groupby(rows, key=lambda row: row["area_id"]):
         mine = list(some)

@@ -10,7 +10,7 @@ from data import territory
 from data.record_mapping import KINDS
 from data.records import COLUMNS, JOINS
 from data.settings import settings
-from data.territory import TREE
+from data.territory import CHILDREN
 
 Box = tuple[float, float, float, float]
 SHORTEST_DEGREE_M = 78_000.0  # of longitude up to 45 degrees north or south: a margin errs outwards
@@ -119,18 +119,7 @@ def _rows(connection: Connection, found: str, values: dict[str, Any]) -> list[Ro
 
 # By the areas directly below one (or the whole trees'), and by what is said to lie in it itself.
 _COUNT = text(f"""
-WITH RECURSIVE {TREE}, top AS (
-    SELECT t.area_id AS root, t.area_id FROM tree t
-    WHERE t.parent_id IS NOT DISTINCT FROM CAST(:area_id AS bigint)
-      AND t.area_id IN (SELECT a.id FROM area a JOIN layer l ON l.name = a.layer
-                        WHERE l.tree_level IS NOT NULL)
-), below AS (
-    SELECT root, area_id FROM top
-    UNION
-    SELECT b.root, t.area_id FROM below b JOIN tree t ON t.parent_id = b.area_id
-), place AS (
-    SELECT root, area_id FROM below UNION ALL SELECT CAST(:area_id AS bigint), :area_id
-), counted AS (
+WITH RECURSIVE {CHILDREN}, counted AS (
     SELECT r.area_id, r.kind, count(*) AS records, count(*) AS in_grid
     FROM record r
     WHERE r.withdrawn IS NULL AND r.area_id = ANY (ARRAY(SELECT area_id FROM place))

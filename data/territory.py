@@ -15,6 +15,21 @@ tree AS MATERIALIZED (
     ORDER BY v.area_id, lower(v.valid) DESC NULLS LAST
 )"""
 
+# Every area below one, `:area_id` (null: of the whole trees), with the area directly below it that
+# leads there, `root`; the one itself is its own root.
+CHILDREN = f"""{TREE}, top AS (
+    SELECT t.area_id AS root, t.area_id FROM tree t
+    WHERE t.parent_id IS NOT DISTINCT FROM CAST(:area_id AS bigint)
+      AND t.area_id IN (SELECT a.id FROM area a JOIN layer l ON l.name = a.layer
+                        WHERE l.tree_level IS NOT NULL)
+), below AS (
+    SELECT root, area_id FROM top
+    UNION
+    SELECT b.root, t.area_id FROM below b JOIN tree t ON t.parent_id = b.area_id
+), place AS (
+    SELECT root, area_id FROM below UNION ALL SELECT CAST(:area_id AS bigint), :area_id
+)"""
+
 _BELOW = text(f"""
 WITH RECURSIVE {TREE}, below AS (
     SELECT CAST(:area_id AS bigint) AS area_id

@@ -57,7 +57,7 @@ class Visit(Base):
         ),
         Index("visit_by_area", "area_id", "until"),
         Index(
-            "visit_under_way", "until", postgresql_where=text("state IN ('due', 'unproven')")
+            "visit_under_way", "until", postgresql_where=text("state = 'due'")
         ),
         Index("visit_by_record", "record_id", postgresql_where=text("record_id IS NOT NULL")),
     )  # fmt: skip
