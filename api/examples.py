@@ -33,6 +33,8 @@ SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
 
 PLACE_REQUEST: dict[str, Any] = _EXAMPLES["place_request"]
 REASON_REQUEST: dict[str, Any] = _EXAMPLES["reason_request"]
+VISIT_PLAN_REQUEST: dict[str, Any] = _EXAMPLES["visit_plan_request"]
+PROOF_REQUEST: dict[str, Any] = _EXAMPLES["proof_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -60,6 +62,9 @@ SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
 TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
 RECORD, RECORDS = _EXAMPLES["record"], _EXAMPLES["records"]
 RECORD_COUNTS, REVEALED = _EXAMPLES["record_counts"], _EXAMPLES["revealed"]
+VISIT_PLAN, VISIT_PLANS = _EXAMPLES["visit_plan"], _EXAMPLES["visit_plans"]
+VISIT, VISITS, VISITS_DUE = (_EXAMPLES[name] for name in ("visit", "visits", "visits_due"))
+VISIT_COUNTS = _EXAMPLES["visit_counts"]
 
 
 def ok(example: Any) -> dict[str, Any]:

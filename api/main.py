@@ -31,6 +31,7 @@ from api import (
     rules,
     subscriptions,
     triage,
+    visits,
 )
 from api.channels import ways
 from api.deps import Database
@@ -42,6 +43,7 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
     positions, phones, areas, events, subscriptions, health, maps, dispatch_maps, records,
+    visits,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -58,6 +60,7 @@ TAGS = [
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
     {"name": "records", "description": "What was collected, in which grid, or why in none."},
+    {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

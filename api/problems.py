@@ -84,6 +84,22 @@ KINDS: dict[str, Kind] = {
         "The pin lies in no area",
         "Move the pin, or name the area by its code; GET /api/v1/areas/{layer} lists them.",
     ),
+    "visit-unknown": Kind(
+        404, "There is no such visit", "GET /api/v1/visits lists those that there are."
+    ),
+    "plan-unknown": Kind(
+        404, "There is no such visit plan", "GET /api/v1/visits/plans lists those in force."
+    ),
+    "plan-refused": Kind(
+        422,
+        "The visit plan cannot be used",
+        "It names a kind of resource that is not known; GET /api/v1/catalogue lists them.",
+    ),
+    "visits-unbounded": Kind(
+        422,
+        "Nothing says whose visits are meant",
+        "Give a resource, an area, or near: the whole city's are too many for a phone.",
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",
