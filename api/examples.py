@@ -35,6 +35,9 @@ PLACE_REQUEST: dict[str, Any] = _EXAMPLES["place_request"]
 REASON_REQUEST: dict[str, Any] = _EXAMPLES["reason_request"]
 VISIT_PLAN_REQUEST: dict[str, Any] = _EXAMPLES["visit_plan_request"]
 PROOF_REQUEST: dict[str, Any] = _EXAMPLES["proof_request"]
+WATCHED_REQUEST: dict[str, Any] = _EXAMPLES["watched_request"]
+READINGS_REQUEST: dict[str, Any] = _EXAMPLES["readings_request"]
+WATCH_RULE_REQUEST: dict[str, Any] = _EXAMPLES["watch_rule_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -65,6 +68,9 @@ RECORD_COUNTS, REVEALED = _EXAMPLES["record_counts"], _EXAMPLES["revealed"]
 VISIT_PLAN, VISIT_PLANS = _EXAMPLES["visit_plan"], _EXAMPLES["visit_plans"]
 VISIT, VISITS, VISITS_DUE = (_EXAMPLES[name] for name in ("visit", "visits", "visits_due"))
 VISIT_COUNTS = _EXAMPLES["visit_counts"]
+WATCHED, WATCHED_PAGE = _EXAMPLES["watched"], _EXAMPLES["watched_page"]
+WATCH_RULE, WATCH_RULES = _EXAMPLES["watch_rule"], _EXAMPLES["watch_rules"]
+READINGS, READINGS_STORED = _EXAMPLES["readings"], _EXAMPLES["readings_stored"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from api import (
     subscriptions,
     triage,
     visits,
+    watched,
 )
 from api.channels import ways
 from api.deps import Database
@@ -43,7 +44,7 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
     positions, phones, areas, events, subscriptions, health, maps, dispatch_maps, records,
-    visits,
+    visits, watched,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -61,6 +62,7 @@ TAGS = [
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
     {"name": "records", "description": "What was collected, in which grid, or why in none."},
     {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
+    {"name": "watched", "description": "Places with readings, and when these are trouble."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

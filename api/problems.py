@@ -100,6 +100,34 @@ KINDS: dict[str, Kind] = {
         "Nothing says whose visits are meant",
         "Give a resource, an area, or near: the whole city's are too many for a phone.",
     ),
+    "watched-unknown": Kind(
+        404, "There is no such watched place", "GET /api/v1/watched lists those in use."
+    ),
+    "watched-invalid": Kind(
+        422,
+        "The watched place names something that is not known",
+        "GET /api/v1/catalogue lists the organisations.",
+    ),
+    "watch-unknown": Kind(
+        404, "There is no such watch rule", "GET /api/v1/watched/rules lists those in force."
+    ),
+    "watch-refused": Kind(
+        422,
+        "The watch rule can mean nothing",
+        "A comparison needs a value, missing needs for_s, and clear lies on the good side of the "
+        "limit.",
+    ),
+    "reading-to-come": Kind(
+        422,
+        "A reading lies in the future",
+        "Set the sender's clock and send the batch again: nothing of it was stored.",
+    ),
+    "drawing-refused": Kind(
+        422,
+        "The drawn area cannot be used",
+        "It is no polygon, has too many vertices, coordinates that cannot be right, or encloses "
+        "nothing of the city; the detail says which.",
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, visit_plans
+from data import events, positions, requests, visit_plans, watching
 from data.settings import settings
 
 
@@ -41,5 +41,6 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
 }
