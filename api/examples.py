@@ -35,6 +35,8 @@ PLACE_REQUEST: dict[str, Any] = _EXAMPLES["place_request"]
 REASON_REQUEST: dict[str, Any] = _EXAMPLES["reason_request"]
 VISIT_PLAN_REQUEST: dict[str, Any] = _EXAMPLES["visit_plan_request"]
 PROOF_REQUEST: dict[str, Any] = _EXAMPLES["proof_request"]
+ASSESSMENT_REQUEST: dict[str, Any] = _EXAMPLES["assessment_request"]
+DECISION_REQUEST: dict[str, Any] = _EXAMPLES["decision_request"]
 WATCHED_REQUEST: dict[str, Any] = _EXAMPLES["watched_request"]
 READINGS_REQUEST: dict[str, Any] = _EXAMPLES["readings_request"]
 WATCH_RULE_REQUEST: dict[str, Any] = _EXAMPLES["watch_rule_request"]
@@ -71,6 +73,7 @@ VISIT_COUNTS = _EXAMPLES["visit_counts"]
 WATCHED, WATCHED_PAGE = _EXAMPLES["watched"], _EXAMPLES["watched_page"]
 WATCH_RULE, WATCH_RULES = _EXAMPLES["watch_rule"], _EXAMPLES["watch_rules"]
 READINGS, READINGS_STORED = _EXAMPLES["readings"], _EXAMPLES["readings_stored"]
+ASSESSMENT, ASSESSMENTS = _EXAMPLES["assessment"], _EXAMPLES["assessments"]
 
 
 def ok(example: Any) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    assessments,
     deployments,
     dispatch_maps,
     dispatches,
@@ -44,7 +45,7 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, matching, dispatches, deployments, gaps, rules, resources,
     positions, phones, areas, events, subscriptions, health, maps, dispatch_maps, records,
-    visits, watched,
+    visits, watched, assessments,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -63,6 +64,7 @@ TAGS = [
     {"name": "records", "description": "What was collected, in which grid, or why in none."},
     {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
     {"name": "watched", "description": "Places with readings, and when these are trouble."},
+    {"name": "assessments", "description": "What lay inside an area when it was decided on."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

@@ -128,6 +128,9 @@ KINDS: dict[str, Kind] = {
         "It is no polygon, has too many vertices, coordinates that cannot be right, or encloses "
         "nothing of the city; the detail says which.",
     ),
+    "assessment-unknown": Kind(
+        404, "There is no such assessment", "GET /api/v1/assessments lists those that there are."
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",
