@@ -115,7 +115,7 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
     """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
-    from data.foshan import load
+    from data.foshan import collected, load
 
     # A closed terminal and a polite kill end it as Ctrl-C does: with the server stopped.
     for end in (signal.SIGTERM, signal.SIGHUP):
@@ -132,6 +132,9 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
+        if collected.is_missing(engine):
+            with console.share("Foshan") as progress:
+                collected.load(engine, progress=progress)
         with console.share("Roads") as progress:
             load.pave(engine, settings().home, progress)
         engine.dispose()
