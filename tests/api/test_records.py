@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine, text
 
-from data import intake
+from data import intake, record_lists
 from data.record_intake import RecordOptions, RecordTarget
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST
 from tests.api.test_service import problem
@@ -77,6 +77,15 @@ def test_records_are_listed_by_area_kind_box_and_reason(
     assert listed(client, unplaced="on_border", area=VILLAGES[1]) == set()
     problem(client.get(URL, params={"area": "123"}), 404, "area-unknown")
     problem(client.get(URL, params={"bbox": "1,2,3"}), 422, "validation")
+
+
+def test_an_area_of_very_many_is_listed_alike(
+    client: TestClient, numbers: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries: list[dict[str, Any]] = [{"area": code} for code in ("440600000000", *VILLAGES)]
+    before = [listed(client, **query) for query in queries]
+    monkeypatch.setattr(record_lists, "MOST_AREAS", 0)
+    assert [listed(client, **query) for query in queries] == before
 
 
 def test_pages_lead_on_to_every_record_once(client: TestClient, numbers: dict[str, int]) -> None:
