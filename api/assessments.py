@@ -68,12 +68,12 @@ class Listing(Incoming):
     status_code=201,
     summary="Draw an area and take its profile",
     responses={
-        201: {"model": AssessmentShown, **examples.ok(examples.ASSESSMENT)},
+        201: {"model": AssessmentShown, **examples.ok(examples.of("assessment"))},
         **documented(*_BODY, "drawing-refused", "datum-unsupported"),
     },
 )
 async def draft(
-    said: Annotated[DraftSaid, Body(openapi_examples=examples.ASSESSMENT_REQUEST)],
+    said: Annotated[DraftSaid, Body(openapi_examples=examples.of("assessment_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """What is inside it now is kept with it, whatever becomes of the city later.
@@ -96,12 +96,13 @@ async def draft(
     "/{number}/decision",
     summary="Say what was decided",
     responses={
-        200: {"model": AssessmentShown, **examples.ok(examples.ASSESSMENT)},
+        200: {"model": AssessmentShown, **examples.ok(examples.of("assessment"))},
         **documented(*_BODY, "assessment-unknown"),
     },
 )
 async def decide(
-    number: Id, said: Annotated[DecisionSaid, Body(openapi_examples=examples.DECISION_REQUEST)],
+    number: Id,
+    said: Annotated[DecisionSaid, Body(openapi_examples=examples.of("decision_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """The last decision holds, and those before it stay known; the same said again is one."""
@@ -118,7 +119,7 @@ async def decide(
     "",
     summary="List risk assessments",
     responses={
-        200: {"model": AssessmentPage, **examples.ok(examples.ASSESSMENTS)},
+        200: {"model": AssessmentPage, **examples.ok(examples.of("assessments"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -148,7 +149,7 @@ async def listing(
     "/{number}",
     summary="Read a risk assessment",
     responses={
-        200: {"model": AssessmentShown, **examples.ok(examples.ASSESSMENT)},
+        200: {"model": AssessmentShown, **examples.ok(examples.of("assessment"))},
         **documented("validation", "assessment-unknown"),
     },
 )

@@ -32,7 +32,7 @@ Kind = Annotated[Word | None, Query(description="by name or title: rental, å‡ºç§
 FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _ONE: dict[int | str, dict[str, Any]] = {
-    200: {"model": RecordShown, **examples.ok(examples.RECORD)}
+    200: {"model": RecordShown, **examples.ok(examples.of("record"))}
 }
 
 
@@ -87,7 +87,7 @@ class ReasonSaid(Incoming):
     "",
     summary="List records",
     responses={
-        200: {"model": RecordPage, **examples.ok(examples.RECORDS)},
+        200: {"model": RecordPage, **examples.ok(examples.of("records"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -118,7 +118,7 @@ def _page(connection: Connection, asked: Listing) -> list[Any]:
     "/counts",
     summary="Count records by area and kind, with the in-grid rate",
     responses={
-        200: {"model": RecordCounts, **examples.ok(examples.RECORD_COUNTS)},
+        200: {"model": RecordCounts, **examples.ok(examples.of("record_counts"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -169,7 +169,7 @@ async def read(number: Id, db: Db, who: Who = may("record.read")) -> Response:
     },
 )  # fmt: skip
 async def place(
-    number: Id, said: Annotated[PlaceSaid, Body(openapi_examples=examples.PLACE_REQUEST)],
+    number: Id, said: Annotated[PlaceSaid, Body(openapi_examples=examples.of("place_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """It leaves the work-list, and the place is remembered for what comes later."""
@@ -193,7 +193,7 @@ async def place(
     responses={**_ONE, **documented(*_BODY, "record-unknown")},
 )
 async def withdraw(
-    number: Id, said: Annotated[ReasonSaid, Body(openapi_examples=examples.REASON_REQUEST)],
+    number: Id, said: Annotated[ReasonSaid, Body(openapi_examples=examples.of("reason_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """What it is about is no longer there; it stays known, and a file can bring it back."""
@@ -209,12 +209,12 @@ async def withdraw(
     "/{number}/reveal",
     summary="Show what a record says about a person",
     responses={
-        200: {"model": Revealed, **examples.ok(examples.REVEALED)},
+        200: {"model": Revealed, **examples.ok(examples.of("revealed"))},
         **documented("validation", "not-json", "wrong-content-type", "too-large", "record-unknown"),
     },
 )
 async def reveal(
-    number: Id, said: Annotated[ReasonSaid, Body(openapi_examples=examples.REASON_REQUEST)],
+    number: Id, said: Annotated[ReasonSaid, Body(openapi_examples=examples.of("reason_request"))],
     db: Db, who: Who = may("person.reveal"),
 ) -> Response:  # fmt: skip
     """In the clear, for a reason; that it was looked at is written down."""

@@ -39,7 +39,7 @@ Plan = Annotated[int | None, Query(ge=1, le=BIGGEST, description="number of a pl
 FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _PLAN: dict[int | str, dict[str, Any]] = {
-    200: {"model": VisitPlanShown, **examples.ok(examples.VISIT_PLAN)}
+    200: {"model": VisitPlanShown, **examples.ok(examples.of("visit_plan"))}
 }
 # What a proof lacks, and what whoever made it can do.
 DOUBTS = {
@@ -89,7 +89,10 @@ class ProofSaid(Incoming):
 @router.get(
     "/plans",
     summary="The visit plans in force",
-    responses={200: {"model": VisitPlans, **examples.ok(examples.VISIT_PLANS)}, **documented()},
+    responses={
+        200: {"model": VisitPlans, **examples.ok(examples.of("visit_plans"))},
+        **documented(),
+    },
 )
 async def plans(db: Db, who: Who = may("record.read")) -> Response:
     """Which records or grids are visited how often, and by whom."""
@@ -102,12 +105,12 @@ async def plans(db: Db, who: Who = may("record.read")) -> Response:
     status_code=201,
     summary="Put a visit plan in force",
     responses={
-        201: {"model": VisitPlanShown, **examples.ok(examples.VISIT_PLAN)},
+        201: {"model": VisitPlanShown, **examples.ok(examples.of("visit_plan"))},
         **documented(*_BODY, "area-unknown", "plan-refused"),
     },
 )
 async def add_plan(
-    said: Annotated[PlanSaid, Body(openapi_examples=examples.VISIT_PLAN_REQUEST)],
+    said: Annotated[PlanSaid, Body(openapi_examples=examples.of("visit_plan_request"))],
     once: Once, who: Who = may("visit.write"),
 ) -> Response:  # fmt: skip
     """The visits of a period are due from its first day on, one for each record or grid."""
@@ -159,7 +162,7 @@ async def end_plan(number: PlanId, once: Once, who: Who = may("visit.write")) ->
     "/due",
     summary="The visits to be made now, the nearest first",
     responses={
-        200: {"model": VisitsDue, **examples.ok(examples.VISITS_DUE)},
+        200: {"model": VisitsDue, **examples.ok(examples.of("visits_due"))},
         **documented(
             "validation", *POSITION, "datum-unknown", "area-unknown", "resource-unknown",
             "visits-unbounded",
@@ -209,7 +212,7 @@ def _near(spelt: str, datum: str) -> tuple[float, float]:
     "/counts",
     summary="Count visits by area and plan: due, done, unproven, missed",
     responses={
-        200: {"model": VisitCounts, **examples.ok(examples.VISIT_COUNTS)},
+        200: {"model": VisitCounts, **examples.ok(examples.of("visit_counts"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -248,7 +251,7 @@ async def count(
     "",
     summary="List visits",
     responses={
-        200: {"model": VisitPage, **examples.ok(examples.VISITS)},
+        200: {"model": VisitPage, **examples.ok(examples.of("visits"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -284,7 +287,7 @@ async def listing(
     "/{number}",
     summary="Read a visit with its proofs",
     responses={
-        200: {"model": VisitShown, **examples.ok(examples.VISIT)},
+        200: {"model": VisitShown, **examples.ok(examples.of("visit"))},
         **documented("validation", "visit-unknown"),
     },
 )
@@ -297,14 +300,14 @@ async def read(number: Id, db: Db, who: Who = may("record.read")) -> Response:
     "/{number}",
     summary="Prove a visit by place and time",
     responses={
-        200: {"model": VisitShown, **examples.ok(examples.VISIT)},
+        200: {"model": VisitShown, **examples.ok(examples.of("visit"))},
         **documented(
             *_BODY, *POSITION, "datum-unknown", "visit-unknown", "resource-unknown"
         ),
     },
 )  # fmt: skip
 async def prove(
-    number: Id, said: Annotated[ProofSaid, Body(openapi_examples=examples.PROOF_REQUEST)],
+    number: Id, said: Annotated[ProofSaid, Body(openapi_examples=examples.of("proof_request"))],
     once: Once, who: Who = may("visit.write"),
 ) -> Response:  # fmt: skip
     """A proof is kept whatever it proves: one too far, too vague or at the wrong time leaves the

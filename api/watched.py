@@ -39,7 +39,7 @@ MOST_READINGS = 10_000  # in a batch
 FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _ONE: dict[int | str, dict[str, Any]] = {
-    200: {"model": WatchedShown, **examples.ok(examples.WATCHED)}
+    200: {"model": WatchedShown, **examples.ok(examples.of("watched"))}
 }
 
 
@@ -121,7 +121,10 @@ class RuleGiven(Incoming):
 @router.get(
     "/rules",
     summary="The rules that turn readings into reports",
-    responses={200: {"model": WatchRules, **examples.ok(examples.WATCH_RULES)}, **documented()},
+    responses={
+        200: {"model": WatchRules, **examples.ok(examples.of("watch_rules"))},
+        **documented(),
+    },
 )
 async def rules(db: Db, who: Who = may("record.read")) -> Response:
     """Those in force."""
@@ -133,12 +136,12 @@ async def rules(db: Db, who: Who = may("record.read")) -> Response:
     status_code=201,
     summary="Put a rule in force",
     responses={
-        201: {"model": WatchRuleShown, **examples.ok(examples.WATCH_RULE)},
+        201: {"model": WatchRuleShown, **examples.ok(examples.of("watch_rule"))},
         **documented(*_BODY, "watch-refused"),
     },
 )
 async def add_rule(
-    given: Annotated[RuleGiven, Body(openapi_examples=examples.WATCH_RULE_REQUEST)],
+    given: Annotated[RuleGiven, Body(openapi_examples=examples.of("watch_rule_request"))],
     once: Once, who: Who = may("rule.write"),
 ) -> Response:  # fmt: skip
     """Places whose readings are so already are in trouble at once: one report each."""
@@ -174,7 +177,7 @@ async def end_rule(number: RuleId, once: Once, who: Who = may("rule.write")) -> 
     "",
     summary="List watched places",
     responses={
-        200: {"model": WatchedPage, **examples.ok(examples.WATCHED_PAGE)},
+        200: {"model": WatchedPage, **examples.ok(examples.of("watched_page"))},
         **documented("validation", "area-unknown"),
     },
 )
@@ -209,17 +212,17 @@ async def listing(
     status_code=201,
     summary="Give a watched place, or bring it up to date",
     responses={
-        201: {"model": WatchedShown, "description": "New", **examples.ok(examples.WATCHED)},
+        201: {"model": WatchedShown, "description": "New", **examples.ok(examples.of("watched"))},
         200: {
             "model": WatchedShown,
             "description": "It was there, and is now as given",
-            **examples.ok(examples.WATCHED),
+            **examples.ok(examples.of("watched")),
         },
         **documented(*_BODY, *POSITION, "drawing-refused", "watched-invalid"),
     },
 )
 async def give(
-    given: Annotated[PlaceGiven, Body(openapi_examples=examples.WATCHED_REQUEST)],
+    given: Annotated[PlaceGiven, Body(openapi_examples=examples.of("watched_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """The same source and external_id is the same place; one that was withdrawn is back."""
@@ -263,12 +266,13 @@ async def withdraw(number: Id, once: Once, who: Who = may("record.write")) -> Re
     "/{number}/readings",
     summary="Send readings of a place",
     responses={
-        200: {"model": ReadingsStored, **examples.ok(examples.READINGS_STORED)},
+        200: {"model": ReadingsStored, **examples.ok(examples.of("readings_stored"))},
         **documented(*_BODY, "watched-unknown", "reading-to-come"),
     },
 )
 async def send(
-    number: Id, given: Annotated[BatchGiven, Body(openapi_examples=examples.READINGS_REQUEST)],
+    number: Id,
+    given: Annotated[BatchGiven, Body(openapi_examples=examples.of("readings_request"))],
     once: Once, who: Who = may("record.write"),
 ) -> Response:  # fmt: skip
     """Each (metric, at) is stored once, however often it comes.
@@ -292,7 +296,7 @@ async def send(
     "/{number}/readings",
     summary="Read a metric's readings",
     responses={
-        200: {"model": Readings, **examples.ok(examples.READINGS)},
+        200: {"model": Readings, **examples.ok(examples.of("readings"))},
         **documented("validation", "watched-unknown"),
     },
 )

@@ -40,7 +40,7 @@ def test_a_draft_has_its_profile(client: TestClient, drafted: dict[str, Any]) ->
 
 def test_a_decision_is_kept_and_found_again(client: TestClient, drafted: dict[str, Any]) -> None:
     url = f"{drafted['href']}/decision"
-    for example in examples.DECISION_REQUEST.values():
+    for example in examples.of("decision_request").values():
         decided = client.put(url, json=example["value"])
         assert decided.status_code == 200, decided.text
     assert (decided.json()["level"], decided.json()["review"]) == ("medium", "2026-09-01")
@@ -84,5 +84,5 @@ def test_drawings_are_mended_or_refused_with_words(client: TestClient) -> None:
 
 
 def test_examples_of_requests_are_understood(client: TestClient) -> None:
-    for example in examples.ASSESSMENT_REQUEST.values():
+    for example in examples.of("assessment_request").values():
         assert client.post(URL, json=example["value"]).status_code == 201

@@ -59,13 +59,13 @@ def test_a_proof_is_kept_and_says_what_it_lacks(client: TestClient, plan: dict[s
 
 
 def test_examples_of_requests_are_understood(client: TestClient) -> None:
-    for example in examples.VISIT_PLAN_REQUEST.values():
+    for example in examples.of("visit_plan_request").values():
         answer = client.post(f"{URL}/plans", json=example["value"])
         assert answer.status_code == 201, answer.text
         ended = client.delete(f"{URL}/plans/{answer.json()['id']}").json()
         assert ended["ended"]
     visit = client.get(URL, params={"limit": 1}).json()["visits"][0]["id"]
-    for example in examples.PROOF_REQUEST.values():
+    for example in examples.of("proof_request").values():
         assert client.post(f"{URL}/{visit}", json=example["value"]).status_code == 200
 
 

@@ -50,7 +50,7 @@ def test_a_place_is_given_once_and_lies_in_its_grid(
 
 
 def test_readings_become_a_report(client: TestClient, site: dict[str, Any]) -> None:
-    for example in examples.WATCH_RULE_REQUEST.values():
+    for example in examples.of("watch_rule_request").values():
         made = client.post(f"{URL}/rules", json=example["value"])
         assert made.status_code == 201, made.text
     url = f"{site['href']}/readings"
@@ -86,10 +86,10 @@ def test_what_can_mean_nothing_is_a_problem(client: TestClient, site: dict[str, 
 
 
 def test_examples_of_requests_are_understood(client: TestClient) -> None:
-    for example in examples.WATCHED_REQUEST.values():
+    for example in examples.of("watched_request").values():
         given = client.post(URL, json=example["value"])
         assert given.status_code == 201, given.text
-        for batch in examples.READINGS_REQUEST.values():
+        for batch in examples.of("readings_request").values():
             sent = client.post(f"{given.json()['href']}/readings", json=batch["value"])
             assert sent.status_code == 200, sent.text
         assert client.delete(given.json()["href"]).json()["withdrawn"]

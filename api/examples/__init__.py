@@ -4,9 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-_EXAMPLES: dict[str, Any] = json.loads(
-    Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
-)
+_EXAMPLES: dict[str, Any] = {}
+for _file in sorted(Path(__file__).parent.glob("*.json")):
+    _EXAMPLES |= json.loads(_file.read_text(encoding="utf-8"))
+
+
+def of(name: str) -> Any:
+    """The example of a name: of a request as OpenAPI lists them, or of an answer."""
+    return _EXAMPLES[name]
+
 
 # Of requests: as OpenAPI lists them, each with a summary.
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
@@ -30,16 +36,6 @@ RESOURCE_REQUEST: dict[str, Any] = _EXAMPLES["resource_request"]
 STATUS_REQUEST: dict[str, Any] = _EXAMPLES["status_request"]
 LEAVE_REQUEST: dict[str, Any] = _EXAMPLES["leave_request"]
 SUBSCRIBE_REQUEST: dict[str, Any] = _EXAMPLES["subscribe_request"]
-
-PLACE_REQUEST: dict[str, Any] = _EXAMPLES["place_request"]
-REASON_REQUEST: dict[str, Any] = _EXAMPLES["reason_request"]
-VISIT_PLAN_REQUEST: dict[str, Any] = _EXAMPLES["visit_plan_request"]
-PROOF_REQUEST: dict[str, Any] = _EXAMPLES["proof_request"]
-ASSESSMENT_REQUEST: dict[str, Any] = _EXAMPLES["assessment_request"]
-DECISION_REQUEST: dict[str, Any] = _EXAMPLES["decision_request"]
-WATCHED_REQUEST: dict[str, Any] = _EXAMPLES["watched_request"]
-READINGS_REQUEST: dict[str, Any] = _EXAMPLES["readings_request"]
-WATCH_RULE_REQUEST: dict[str, Any] = _EXAMPLES["watch_rule_request"]
 
 # Of answers.
 ANSWER, BATCH = _EXAMPLES["answer"], _EXAMPLES["batch"]
@@ -65,15 +61,6 @@ EVENTS, SUBSCRIBED = _EXAMPLES["events"], _EXAMPLES["subscribed"]
 SUBSCRIPTION, ENDED = _EXAMPLES["subscription"], _EXAMPLES["ended"]
 SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
 TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
-RECORD, RECORDS = _EXAMPLES["record"], _EXAMPLES["records"]
-RECORD_COUNTS, REVEALED = _EXAMPLES["record_counts"], _EXAMPLES["revealed"]
-VISIT_PLAN, VISIT_PLANS = _EXAMPLES["visit_plan"], _EXAMPLES["visit_plans"]
-VISIT, VISITS, VISITS_DUE = (_EXAMPLES[name] for name in ("visit", "visits", "visits_due"))
-VISIT_COUNTS = _EXAMPLES["visit_counts"]
-WATCHED, WATCHED_PAGE = _EXAMPLES["watched"], _EXAMPLES["watched_page"]
-WATCH_RULE, WATCH_RULES = _EXAMPLES["watch_rule"], _EXAMPLES["watch_rules"]
-READINGS, READINGS_STORED = _EXAMPLES["readings"], _EXAMPLES["readings_stored"]
-ASSESSMENT, ASSESSMENTS = _EXAMPLES["assessment"], _EXAMPLES["assessments"]
 
 
 def ok(example: Any) -> dict[str, Any]:
