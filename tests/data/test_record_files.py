@@ -140,6 +140,7 @@ def test_a_later_file_brings_up_to_date_and_what_it_was_stays_known(take, stored
     assert (done.added, done.known, done.updated) == (1, 2, 1)
     now = stored()["1"]
     assert (now["code"], now["attributes"]) == ("b", {"层数": "4"})
+    assert json.loads(personal.open_(now["personal"])) == {"name": "某人"}
     [was] = changes(engine, now)
     assert was["before"]["attributes"] == {"层数": "3"}
     assert was["before"]["x"] == INSIDE[0]
