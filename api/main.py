@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    assessments,
     calendars,
     case_catalogue,
     cases,
@@ -28,6 +29,7 @@ from api import (
     phones,
     positions,
     problems,
+    records,
     reports,
     resources,
     rules,
@@ -35,6 +37,8 @@ from api import (
     subscriptions,
     supervision,
     triage,
+    visits,
+    watched,
 )
 from api.channels import ways
 from api.deps import Database
@@ -47,6 +51,7 @@ ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, health, maps,
     dispatch_maps, calendars, service_times, supervision,
+    records, visits, watched, assessments,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -69,6 +74,10 @@ TAGS = [
     {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
+    {"name": "records", "description": "What was collected, in which grid, or why in none."},
+    {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
+    {"name": "watched", "description": "Places with readings, and when these are trouble."},
+    {"name": "assessments", "description": "What lay inside an area when it was decided on."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]

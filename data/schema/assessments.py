@@ -13,7 +13,7 @@ RISK_LEVELS = ("low", "medium", "high")
 
 
 class Assessment(Base):
-    """A drawn area and the profile of what was inside it when it was drawn, which stays as it is."""
+    """A drawn area and the profile of what was inside when it was drawn; both stay as they are."""
 
     __tablename__ = "assessment"
     id: Mapped[int] = identity()

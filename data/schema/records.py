@@ -15,10 +15,10 @@ from data.schema.reports import METHODS
 class Record(Base):
     """What somebody collected about a person, a home, a firm, a danger, and the grid it lies in.
 
-    As in `report`, source and area are no foreign keys. `area_id` stays empty while a person has to
-    decide, and `unplaced` says why: a record counts as in a grid only if it is so without doubt.
-    Personal data stand sealed in `personal`, a JSON object; `personal_mark` is their fingerprint, by
-    which a change is seen without opening them, `person` that of the identity number.
+    As in `report`, source and area are no foreign keys. `area_id` stays empty while a person has
+    to decide, and `unplaced` says why: a record counts as in a grid only if it is so without doubt.
+    Personal data stand sealed in `personal`, a JSON object; `personal_mark` is their fingerprint,
+    by which a change is seen without opening them, `person` that of the identity number.
     """
 
     __tablename__ = "record"
@@ -53,7 +53,13 @@ class Record(Base):
     withdrawn: Mapped[datetime | None]
     __table_args__ = (
         UniqueConstraint("source", "external_id"),
-        Index("record_by_area", "area_id", "kind", postgresql_where=text("withdrawn IS NULL")),
+        Index(
+            "record_by_area",
+            "area_id",
+            "id",
+            postgresql_include=["kind"],
+            postgresql_where=text("withdrawn IS NULL"),
+        ),
         # Where an area does not say where it is: too few to make every row pay for an index.
         Index(
             "record_elsewhere", "geom", postgresql_using="gist",

@@ -15,7 +15,7 @@ PROOFS = ("proven", "too_far", "too_vague", "in_the_future", "before_due", "afte
 
 
 class VisitPlan(Base):
-    """Which records of a kind, or the grids of an area themselves, are visited how often by whom."""
+    """Which records of a kind, or which grids, are visited how often and by whom."""
 
     __tablename__ = "visit_plan"
     id: Mapped[int] = identity()
@@ -57,7 +57,7 @@ class Visit(Base):
         ),
         Index("visit_by_area", "area_id", "until"),
         Index(
-            "visit_under_way", "until", postgresql_where=text("state IN ('due', 'unproven')")
+            "visit_under_way", "until", postgresql_where=text("state = 'due'")
         ),
         Index("visit_by_record", "record_id", postgresql_where=text("record_id IS NOT NULL")),
     )  # fmt: skip

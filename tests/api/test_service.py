@@ -17,6 +17,7 @@ from data.migrate import downgrade
 from tests.api.conftest import GRIDS, SOUTH, STEP, WEST
 
 JSON = {"Content-Type": "application/json"}
+APART = {"dispatches", "deployments", "records", "visits", "watched", "assessments"}
 ROUTES = [
     route
     for room in ROOMS
