@@ -62,7 +62,7 @@ CASES = Family(
     "/api/v1/cases/{id}",
 )  # fmt: skip
 RECORDS = Family("records", 1, ("collected", "placed"), TOWN, "/api/v1/records/{id}")
-ACTIVITY = Family("activity", 1, ("acted",), GRID, "/api/v1/areas/grid/{code}")
+ACTIVITY = Family("activity", 1, ("acted",), GRID, "/api/v1/grids/{code}")
 FAMILIES = {family.name: family for family in (CASES, RECORDS, ACTIVITY)}
 
 
