@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from data import events, positions, requests, supervision, timers, visit_plans, watching
+from data.indicators import prepared
 from data.settings import settings
 
 
@@ -36,6 +37,10 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
 
+def _add_up(connection: Connection, now: datetime) -> int:
+    return prepared.refresh(connection, now, settings().timezone)
+
+
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
 
@@ -50,5 +55,6 @@ TASKS: dict[str, Task] = {
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
     "look at watched places": Task("* * * * *", watching.look),
+    "add indicators up": Task("* * * * *", _add_up),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
 }

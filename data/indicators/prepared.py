@@ -5,10 +5,10 @@ takes these marks away and adds the days that they lie in up anew, in one transa
 committed after its statements began has left a mark of its own.
 """
 
-from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Engine, text
 
 from data.indicators import source
 from data.indicators.registry import FAMILIES, Family
@@ -41,6 +41,27 @@ def refresh(
         connection.execute(_REFRESHED, {"family": family.name, "now": now})
         done += len(days)
     return done
+
+
+def refresh_all(
+    engine: Engine, timezone: str, progress: Callable[[str, float], None] = lambda _w, _s: None
+) -> int:
+    """Refresh, one transaction after another, until all is added up; how many days that were."""
+    done = 0
+    while True:
+        with engine.begin() as connection:
+            days = refresh(connection, datetime.now(UTC), timezone)
+            waiting = connection.execute(_WAITING, {"timezone": timezone}).scalar_one()
+        done += days
+        if not days:
+            return done
+        progress(f"{done:,} days added up", done / (done + waiting))
+
+
+_WAITING = text("""
+SELECT count(*) FROM (
+    SELECT DISTINCT family, CAST(at AT TIME ZONE :timezone AS date) FROM indicator_stale) d
+""")
 
 
 def refreshed(connection: Connection) -> datetime | None:
