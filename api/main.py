@@ -13,6 +13,7 @@ from api import (
     access,
     accounts,
     areas,
+    calendars,
     case_catalogue,
     cases,
     deployments,
@@ -32,9 +33,11 @@ from api import (
     reports,
     resources,
     rules,
+    service_times,
     sessions,
     sign_in,
     subscriptions,
+    supervision,
     triage,
 )
 from api.channels import ways
@@ -47,8 +50,8 @@ from data.settings import settings
 
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
-    gaps, rules, resources, positions, phones, areas, events, subscriptions, accounts, sessions,
-    health, maps, dispatch_maps, sign_in,
+    gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
+    service_times, supervision, accounts, sessions, health, maps, dispatch_maps, sign_in,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones)
@@ -62,6 +65,11 @@ TAGS = [
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},
+    {
+        "name": "clocks",
+        "description": "How long things may take, by which calendar.",
+    },
+    {"name": "supervision", "description": "Orders to those who are late (督办)."},
     {"name": "areas", "description": "The layers of the map, at any moment of both time axes."},
     {"name": "grids", "description": "Grids with their history and lineage."},
     {"name": "positions", "description": "Where people and vehicles are, and their phones."},

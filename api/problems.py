@@ -300,6 +300,58 @@ KINDS: dict[str, Kind] = {
         "A reason is missing",
         "To decline, to call back and to override what speaks against somebody needs a reason.",
     ),
+    "calendar-unknown": Kind(404, "There is no such calendar", "GET /api/v1/calendars lists them."),
+    "calendar-refused": Kind(
+        422,
+        "The calendar cannot be",
+        "Hours rise and do not overlap, the time zone is an IANA name, and some time of the week "
+        "is open: in a calendar that never opens nothing would ever be due.",
+    ),
+    "calendar-day-unknown": Kind(
+        404,
+        "The day has no hours of its own",
+        "It is as its weekday and the public holidays make it; "
+        "GET /api/v1/calendars/{name}/days shows which days were given hours.",
+    ),
+    "service-time-unknown": Kind(
+        404, "There is no such service time", "GET /api/v1/service-times lists those in force."
+    ),
+    "service-time-refused": Kind(
+        422,
+        "The service time cannot be put in force",
+        "Its time cannot be, or it would change what cases were judged by already.",
+    ),
+    "supervision-unknown": Kind(
+        404, "There is no such supervision order", "GET /api/v1/supervision lists them."
+    ),
+    "supervision-closed": Kind(
+        409, "The supervision order is closed", "Issue a new one with POST /api/v1/supervision."
+    ),
+    "supervision-of-itself": Kind(
+        422,
+        "An organisation cannot supervise itself",
+        "Let the organisation above it issue the order.",
+    ),
+    "not-supervised": Kind(
+        403,
+        "The order was issued to another organisation",
+        "Only the organisation that it was issued to answers it.",
+    ),
+    "not-issuer": Kind(
+        403,
+        "Another organisation issued the order",
+        "Only the organisation that issued it closes it; the supervised answers it.",
+    ),
+    "acting-unknown": Kind(
+        422,
+        "It is not said for which organisation",
+        "The account belongs to none: name the organisation that you act for as acting.",
+    ),
+    "acting-for-another": Kind(
+        403,
+        "The account belongs to another organisation",
+        "Leave acting out, or name the organisation of the account.",
+    ),
     "key-reused": Kind(
         422,
         "The Idempotency-Key is another request's",
@@ -378,6 +430,8 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
+    "unknown_calendar": "calendar-unknown",
+    "unknown_service_time": "service-time-unknown", "unknown_supervision": "supervision-unknown",
     "unknown_case": "case-unknown", "not_allowed": "case-not-allowed",
     "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
     "circular": "case-circular", "highest_level": "case-highest",

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import events, refusals
+from data import clocks, events, refusals
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
 from data.stages import ACTIONS, ANSWERED, CITY, Action, allowed
@@ -131,6 +131,7 @@ def write(connection: Connection, case: RowMapping, asked: Move, after: dict[str
         "reason": asked.reason, "data": json.dumps(asked.data, ensure_ascii=False, default=str),
     }  # fmt: skip
     step = int(connection.execute(_STEP, values).scalar_one())
+    _keep_time(connection, case, after, answered)
     told = {
         "step": step, "actor": asked.actor, "reason": asked.reason, "stage": after["stage"],
         "before": case["stage"], "level": after["level"],
@@ -144,6 +145,25 @@ def write(connection: Connection, case: RowMapping, asked: Move, after: dict[str
         area_id=case["area_id"],
     )
     return step
+
+
+_NOW = text("SELECT clock_timestamp()")
+
+
+def _keep_time(
+    connection: Connection, case: RowMapping, after: dict[str, Any], answered: bool
+) -> None:
+    """Let the case's time run while nobody has said that it is done, for who answers for it."""
+    if answered != (case["stage"] in ANSWERED):
+        now = connection.execute(_NOW).scalar_one()
+        if answered:
+            clocks.stop(connection, case["id"], clocks.HANDLE, at=now)
+        else:
+            clocks.start_handling(connection, case["id"], at=now)
+    elif not answered and after["kind"] != case["kind"]:
+        clocks.judge_anew(connection, case["id"])
+    elif not answered and after["organisation_id"] != case["organisation_id"]:
+        clocks.hand_over(connection, case["id"], after["organisation_id"])
 
 
 # --- whether it can be done -----------------------------------------------------------------------

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import addresses, placement
+from data import addresses, clocks, events, placement
+from data.calendars import CalendarRefusedError
 from data.errors import InputError
 from data.placement import Place
 from data.settings import settings
@@ -264,8 +265,18 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
         }
         number = connection.execute(STORE, values).scalar()
     if number is not None:
+        _start_clock(connection, int(number))
         return int(number), True
     return _number(connection, new.source, new.external_id), False
+
+
+def _start_clock(connection: Connection, number: int) -> None:
+    """Start the time to handle it; a report is taken in whatever the calendars are like."""
+    try:
+        clocks.start_handling(connection, number)
+    except CalendarRefusedError as error:
+        said = {"name": clocks.HANDLE, "error": str(error)}
+        events.record(connection, "clock.refused", said, incident_id=number)
 
 
 _AREA = text("SELECT area_id FROM report WHERE id = :id")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests
+from data import events, positions, requests, supervision, timers
 from data.settings import settings
 
 
@@ -35,6 +35,14 @@ def _forget_tracks(connection: Connection, now: datetime) -> int:
 def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
+
+# What follows by itself when a clock comes to a stage: another is another line here.
+timers.on("order", timers.EVERY, supervision.issue_by_itself)
+
+# What cannot wait for its hour: called every moment by every worker, again until it returns 0.
+ALWAYS: dict[str, Callable[[Connection], int]] = {
+    "fire timers": timers.fire,
+}
 
 # Another periodic task is another line here.
 TASKS: dict[str, Task] = {

@@ -42,6 +42,8 @@ class Organisation(Base):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     area_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"))  # that it serves
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
+    # When it works; null: as the organisation above it.
+    calendar: Mapped[str | None] = mapped_column(ForeignKey("calendar.name"))
     dissolved: Mapped[datetime | None]
     successor_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     __table_args__ = (

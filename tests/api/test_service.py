@@ -233,9 +233,8 @@ def test_examples_are_what_they_describe(route: APIRoute) -> None:
             TypeAdapter(answer["model"]).validate_python(example)
 
 
-# What these need first is made in test_dispatches, test_matching, test_deployments, test_cases
-# and test_accounts.
-APART = {"dispatches", "deployments", "cases", "catalogue", "accounts"}
+# What these need first is made in tests of their own.
+APART = {"dispatches", "deployments", "cases", "catalogue", "accounts", "supervision"}
 
 
 def test_examples_of_requests_are_understood(client: TestClient, described: dict[str, Any]) -> None:

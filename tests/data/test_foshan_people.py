@@ -1,5 +1,6 @@
 """The demonstration city's people: the article's numbers, roles without names, homes in place."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import geopandas as gpd
@@ -9,7 +10,7 @@ import pytest
 import shapely
 from sqlalchemy import text
 
-from data import areas, case_catalogue, resource_files
+from data import areas, case_catalogue, clocks, resource_files, service_times
 from data.catalogue import Catalogue
 from data.foshan import facts, feed, governance, load, people
 from data.foshan.city import City, generate
@@ -151,6 +152,7 @@ def test_what_people_name_is_there_and_rules_ask_for_what_there_is(
     assert set(local.organisation) <= {body.code for body in bodies}
     assert {body.role for body in bodies} == {"centre", "six", "other"}
     assert set(governance.RULES) == {kind for kind, *_ in feed.MATTERS}
+    assert set(governance.HANDLING) - {None} <= set(governance.RULES)
     offered = local.assign(skill=local.skills.fillna("").str.split(";")).explode("skill")
     for kind, (kinds, wanted) in governance.RULES.items():
         found = offered[offered.kind.isin(kinds)]
@@ -193,6 +195,9 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
     assert count.value_counts().to_dict() == roster.kind.value_counts().to_dict()
     assert tuple(placed) == (0, 0)
     assert rules == 1 + len(governance.RULES)
+    with engine.connect() as connection:
+        times = service_times.as_of(connection, datetime.now(UTC), clocks.HANDLE)
+    assert {row["kind"] for row in times} == set(governance.HANDLING)
     assert set(governance.RULES) <= {kind["code"] for kind in kinds}
     assert unanswered == []
     roster.to_parquet(tmp_path / "again.parquet")
