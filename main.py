@@ -25,7 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 bring = typer.Typer(
-    help="Bring areas, reports, addresses or resources in from files.", no_args_is_help=True
+    help="Bring areas, reports, records, addresses or resources in from files.",
+    no_args_is_help=True,
 )
 app.add_typer(bring, name="import")
 people = typer.Typer(help="Accounts of those who sign in.", no_args_is_help=True)
@@ -182,7 +183,7 @@ def verify_audit(
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
     """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
-    from data.foshan import accounts, load
+    from data.foshan import accounts, collected, load
 
     # A closed terminal and a polite kill end it as Ctrl-C does: with the server stopped.
     for end in (signal.SIGTERM, signal.SIGHUP):
@@ -199,6 +200,9 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
+        if collected.is_missing(engine):
+            with console.share("Foshan") as progress:
+                collected.load(engine, progress=progress)
         with console.share("Roads") as progress:
             load.pave(engine, settings().home, progress)
         keys = accounts.open_doors(engine, settings().home)
@@ -440,12 +444,51 @@ def import_reports(
     )  # fmt: skip
     with console.rows(file.name) as progress:
         done = intake.run(ready(), file, options, rejects=rejects, progress=progress)
-    for note in done.notes:
-        console.out.print(note)
-    console.pairs(f"{file.name} → {layer}", done.lines())
-    _rejected(done.reasons, done.rejects)
+    _taken_in(f"{file.name} → {layer}", done)
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
+
+
+@bring.command("records")
+@guarded
+def import_records(
+    file: File,
+    source: Annotated[str, typer.Option(help="who collects them")] = "file",
+    kind: Annotated[
+        str | None, typer.Option(help="of all rows: resident, dwelling, rental, firm, danger …")
+    ] = None,
+    layer: LayerName = "grid",
+    map: Maps = None,
+    mapping: Annotated[Path | None, typer.Option(help="YAML of field: column")] = None,
+    datum: Annotated[str | None, typer.Option(help="wgs84, gcj02, bd09, EPSG:… …")] = None,
+    timezone: Annotated[str | None, typer.Option(help="of times without one")] = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    all_or_nothing: Annotated[bool, typer.Option(help="one bad row and none is taken")] = False,
+    replace: Annotated[bool, typer.Option(help="withdraw those that the file lacks")] = False,
+    rejects: Annotated[Path | None, typer.Option(help="where rejected rows go")] = None,
+) -> None:
+    """Take collected records in, each in its grid; those known before are brought up to date."""
+    from data import intake
+    from data.record_intake import RecordOptions, RecordTarget
+
+    options = RecordOptions(
+        source, layer, tuple(map or ()), str(mapping) if mapping else None, datum, timezone,
+        encoding, sheet, all_or_nothing=all_or_nothing, kind=kind, replace=replace,
+    )  # fmt: skip
+    with console.rows(file.name) as progress:
+        done = intake.run(
+            ready(), file, options, target=RecordTarget, rejects=rejects, progress=progress
+        )
+    _taken_in(f"{file.name} → {layer}", done)
+
+
+def _taken_in(title: str, done: Any) -> None:
+    """Say what became of the rows of a file."""
+    for note in done.notes:
+        console.out.print(note)
+    console.pairs(title, done.lines())
+    _rejected(done.reasons, done.rejects)
 
 
 def _rejected(reasons: dict[str, int], where: Path | None) -> None:

@@ -13,6 +13,7 @@ from api import (
     access,
     accounts,
     areas,
+    assessments,
     calendars,
     case_catalogue,
     cases,
@@ -30,6 +31,7 @@ from api import (
     phones,
     positions,
     problems,
+    records,
     reports,
     resources,
     rules,
@@ -39,6 +41,8 @@ from api import (
     subscriptions,
     supervision,
     triage,
+    visits,
+    watched,
 )
 from api.channels import ways
 from api.deps import Database
@@ -51,7 +55,8 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, accounts, sessions, health, maps, dispatch_maps, sign_in,
+    service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
+    maps, dispatch_maps, sign_in,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones)
@@ -76,6 +81,10 @@ TAGS = [
     {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
+    {"name": "records", "description": "What was collected, in which grid, or why in none."},
+    {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
+    {"name": "watched", "description": "Places with readings, and when these are trouble."},
+    {"name": "assessments", "description": "What lay inside an area when it was decided on."},
     {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, supervision, timers
+from data import events, positions, requests, supervision, timers, visit_plans, watching
 from data.settings import settings
 
 
@@ -17,7 +17,7 @@ class Task:
     Attributes
     ----------
     cron : when, in UTC: minute, hour, day of the month, month, day of the week
-    run : called with the connection and the time; returns how many rows it removed
+    run : called with the connection and the time; returns how many rows it changed
     """
 
     cron: str
@@ -49,4 +49,6 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "look at watched places": Task("* * * * *", watching.look),
+    "make visits due": Task("*/5 * * * *", visit_plans.keep),
 }

@@ -11,24 +11,32 @@ same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 
 from data.schema import (
     accounts,
+    assessments,
     cases,
     city,
     clocks,
     dispatch,
     messages,
+    records,
     reports,
     resources,
+    visits,
+    watched,
 )
 from data.schema.base import Base
 
 __all__ = [
     "Base",
     "accounts",
+    "assessments",
     "cases",
     "city",
     "clocks",
     "dispatch",
     "messages",
+    "records",
     "reports",
     "resources",
+    "visits",
+    "watched",
 ]
