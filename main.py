@@ -183,7 +183,7 @@ def verify_audit(
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
     """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
-    from data.foshan import accounts, collected, load
+    from data.foshan import accounts, casework, collected, load
 
     # A closed terminal and a polite kill end it as Ctrl-C does: with the server stopped.
     for end in (signal.SIGTERM, signal.SIGHUP):
@@ -203,6 +203,8 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
         if collected.is_missing(engine):
             with console.share("Foshan") as progress:
                 collected.load(engine, progress=progress)
+        if casework.is_missing(engine):
+            casework.load(engine)
         with console.share("Roads") as progress:
             load.pave(engine, settings().home, progress)
         keys = accounts.open_doors(engine, settings().home)
