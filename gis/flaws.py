@@ -14,7 +14,6 @@ from gis.plane import Floats, Geometries, narrower
 Indices = npt.NDArray[np.intp]
 
 TOUCH_M = 1e-3  # two borders this close touch: below what any survey tells apart
-_HAIR_M = 1e-6  # narrower is the rounding of a computation
 
 
 def polygonal(geometries: Geometries) -> Geometries:
@@ -93,15 +92,17 @@ def open_gaps(
         shapely.buffer(covered, half, join_style="mitre"), -half, join_style="mitre"
     )
     filled = shapely.get_parts(polygonal(np.array([shapely.difference(closed, covered)])))
-    # Rounding leaves hairs along the border, which would count as length.
-    solid = polygonal(shapely.set_precision(filled, _HAIR_M))
+    # Rounding joins them by hairs along the border, which would count as length.
+    solid, source = shapely.get_parts(
+        polygonal(shapely.set_precision(filled, TOUCH_M)), return_index=True
+    )
     around_m = shapely.length(solid)
     long = (shapely.area(solid) >= min_area_m2) & (around_m / 2 >= 3 * width_m)
-    filled, solid, around_m = filled[long], solid[long], around_m[long]
+    solid, source, around_m = solid[long], source[long], around_m[long]
     gap, _, shared = borders(solid, xy_m)
     lining = np.bincount(gap[shared >= width_m], minlength=len(solid))
     mouth = around_m - np.bincount(gap, shared, minlength=len(solid))
-    found: Geometries = filled[(lining >= 2) & (mouth <= 2 * width_m)]
+    found: Geometries = filled[np.unique(source[(lining >= 2) & (mouth <= 2 * width_m)])]
     return found
 
 
