@@ -1,5 +1,6 @@
 """How a deployment stands: who is planned, who came, who is missing, shift by shift."""
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
@@ -99,14 +100,13 @@ def get(connection: Connection, number: int) -> dict[str, Any] | None:
     row = connection.execute(_GET, {"id": number}).mappings().first()
     if row is None:
         return None
-    shifts = connection.execute(_SHIFTS, {"id": number}).mappings().all()
+    shifts: dict[int, list[RowMapping]] = defaultdict(list)
+    for shift in connection.execute(_SHIFTS, {"id": number}).mappings():
+        shifts[shift["site_id"]].append(shift)
     sites = connection.execute(_SITES, {"id": number}).mappings().all()
     return {
         **row,
-        "sites": [
-            {**site, "shifts": [shift for shift in shifts if shift["site_id"] == site["id"]]}
-            for site in sites
-        ],
+        "sites": [{**site, "shifts": shifts[site["id"]]} for site in sites],
     }
 
 
