@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from api import dispatches, incidents, reports
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import Id, Language
 from api.maps import Grounds
@@ -26,7 +26,6 @@ from layers.incident import incident as draw_incident
 from layers.queue import queue as draw_queue
 
 router = APIRouter(prefix="/maps", tags=["pages"])
-FRESH = {"Cache-Control": "no-store"}
 MOST = 500  # incidents in the queue
 TEXT = 80  # characters of what an incident is about
 PROPOSED = 5
@@ -64,13 +63,13 @@ async def queue(
             lang=lang,
         )
 
-    return HTMLResponse(await db.apart(draw), headers=FRESH)
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 @router.get("/dispatch/now", include_in_schema=False)
 async def queue_now(db: Db, kind: Kind = None, area: Area = None) -> Response:
     """What the queue shows, as JSON."""
-    return Json(await db.apart(_queue, kind or None, area or None), headers=FRESH)
+    return Json(await db.apart(_queue, kind or None, area or None), headers=NO_STORE)
 
 
 @router.get(
@@ -89,7 +88,7 @@ async def incident(number: Id, db: Db, way: Way, lang: Language = "zh") -> Respo
             around = surroundings.around(connection, row["lon"], row["lat"], row["area_id"])
         return draw_incident(state, around, timezone=settings().timezone, lang=lang)
 
-    return HTMLResponse(await db.apart(draw), headers=FRESH)
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 @router.get("/incident/{number}/now", include_in_schema=False)
@@ -99,7 +98,7 @@ async def incident_now(number: Id, db: Db, way: Way, lang: Language = "zh") -> R
     def look(connection: Connection) -> dict[str, Any]:
         return _incident(connection, _known(connection, number), way, lang)
 
-    return Json(await db.apart(look), headers=FRESH)
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _known(connection: Connection, number: int) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Connection
 
+from api.answers import NO_STORE
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
 from data import events
@@ -90,7 +91,7 @@ async def overview(
             since=since,
         )
 
-    return HTMLResponse(await db.apart(draw), headers={"Cache-Control": "no-store"})
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

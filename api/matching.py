@@ -7,7 +7,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api import examples
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import person_shown, shown
 from api.problems import Problem, documented
@@ -78,7 +78,7 @@ async def propose(
         )
         return _told(found, way, lang, queue.actor)
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _told(found: Proposal, way: Travel, lang: Lang, actor: str) -> dict[str, Any]:

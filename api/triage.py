@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import RowMapping
 
 from api import examples
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import documented
-from api.reports import BIGGEST, waiting
+from api.reports import waiting
+from api.schemas import BIGGEST
 from api.schemas_reports import Triage
 from data import reports
 
@@ -46,7 +47,7 @@ async def queue(
             "reports": [_shown(row) for row in rows],
             "next": f"{router.prefix}?{urlencode(next_)}" if next_ else None,
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
