@@ -6,11 +6,13 @@ from fastapi import APIRouter, Body, Path, Response
 from sqlalchemy import Connection
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import Problem, documented
+from api.schemas import BIGGEST
 from api.schemas_dispatches import (
     AssignmentShown,
     Closed,
@@ -23,21 +25,21 @@ from api.schemas_dispatches import (
     Sending,
 )
 from data import assignments, dispatch, incidents
+from data.access import actor as acted
 from data.assignments import Assignment, Dispatch
 from data.dispatch import TRANSITIONS, Choice
 from gis.travel import Travel
 from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1", tags=["dispatches"])
-BIGGEST = 2**63 - 1
 Incident = Annotated[int, Path(ge=1, le=BIGGEST, description="its number", examples=[1])]
 Task = Annotated[int, Path(ge=1, le=BIGGEST, description="the assignment's number", examples=[1])]
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 
 
 @router.post(
     "/incidents/{number}/dispatches",
+    dependencies=[may("dispatch.write")],
     status_code=201,
     summary="Send one or several resources to an incident",
     responses={
@@ -63,13 +65,14 @@ async def send(
 
 def _send(connection: Connection, number: int, sent: Sending) -> Response:
     choices = [Choice(c.resource, c.override, c.evidence) for c in sent.send]
-    made = dispatch.send(connection, number, choices, actor=sent.actor, note=sent.note)
+    made = dispatch.send(connection, number, choices, actor=acted(sent.actor), note=sent.note)
     where = f"{router.prefix}/incidents/{number}/dispatches"
-    return Json(shown(made), 201, {"Location": where, **FRESH})
+    return Json(shown(made), 201, {"Location": where, **NO_STORE})
 
 
 @router.get(
     "/incidents/{number}/dispatches",
+    dependencies=[may("incident.read")],
     summary="Read who was sent to an incident",
     responses={
         200: {"model": Dispatches, **examples.ok(examples.DISPATCHES)},
@@ -82,11 +85,12 @@ async def of_incident(number: Incident, db: Db) -> Response:
         if not await run(assignments.has_incident, number):
             raise Problem("incident-unknown", f"There is no incident {number}.", field="number")
         found = await run(assignments.of_incident, number)
-    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=FRESH)
+    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=NO_STORE)
 
 
 @router.get(
     "/assignments/{number}",
+    dependencies=[may("incident.read")],
     summary="Read an assignment",
     responses={
         200: {"model": AssignmentShown, **examples.ok(examples.ASSIGNMENT)},
@@ -99,11 +103,12 @@ async def read(number: Task, db: Db) -> Response:
         found = await run(assignments.get, number)
     if found is None:
         raise Problem("assignment-unknown", f"There is no assignment {number}.", field="number")
-    return Json(_assignment(found), headers=FRESH)
+    return Json(_assignment(found), headers=NO_STORE)
 
 
 @router.post(
     "/assignments/{number}/steps",
+    dependencies=[may("task.write")],
     summary="Accept, decline, move on, finish or recall an assignment",
     responses={
         200: {"model": AssignmentShown, **examples.ok(examples.ASSIGNMENT)},
@@ -126,17 +131,18 @@ async def step(
 
 
 def _step(connection: Connection, number: int, said: NewStep, way: Travel, lang: Lang) -> Response:
-    now = dispatch.step(connection, number, said.state, actor=said.actor, reason=said.reason)
+    now = dispatch.step(connection, number, said.state, actor=acted(said.actor), reason=said.reason)
     shown = _assignment(now)
     if now.state == "declined":
         incident = incidents.get(connection, now.incident_id)
         assert incident is not None
         shown["next"] = for_incident(connection, dict(incident), way, limit=1, lang=lang)
-    return Json(shown, headers=FRESH)
+    return Json(shown, headers=NO_STORE)
 
 
 @router.post(
     "/incidents/{number}/recall",
+    dependencies=[may("dispatch.write")],
     summary="Call everybody back from an incident",
     responses={
         200: {"model": Recalled, **examples.ok(examples.RECALLED)},
@@ -153,12 +159,13 @@ async def recall(
 
 
 def _recall(connection: Connection, number: int, said: Recall) -> Response:
-    recalled = dispatch.recall(connection, number, actor=said.actor, reason=said.reason)
-    return Json({"incident": number, "recalled": recalled}, headers=FRESH)
+    recalled = dispatch.recall(connection, number, actor=acted(said.actor), reason=said.reason)
+    return Json({"incident": number, "recalled": recalled}, headers=NO_STORE)
 
 
 @router.post(
     "/incidents/{number}/close",
+    dependencies=[may("dispatch.write")],
     summary="Close an incident",
     responses={
         200: {"model": Closed, **examples.ok(examples.CLOSED)},
@@ -180,12 +187,12 @@ def _close(connection: Connection, number: int, said: Closing) -> Response:
     recalled = dispatch.close_incident(
         connection,
         number,
-        actor=said.actor,
+        actor=acted(said.actor),
         outcome=said.outcome,
         recall_reason=said.recall_reason,
     )
     told = {"incident": number, "recalled": recalled, "outcome": said.outcome}
-    return Json(told, headers=FRESH)
+    return Json(told, headers=NO_STORE)
 
 
 def shown(made: Dispatch) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.problems import documented
 from api.schemas import Word
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["deployments"])
 
 @router.get(
     "/gaps",
+    dependencies=[may("incident.read")],
     summary="Which grids have nobody near, and who should move up where",
     responses={
         200: {"model": Gaps, **examples.ok(examples.GAPS)},
@@ -64,7 +66,7 @@ async def cover(
         told = {"area": {"layer": layer, "code": code}, "minutes": minutes, "kinds": asked}
         return {**told, **_told(found, minutes, lang), "travel": way.name}
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _told(found: Covered, minutes: float, lang: Lang) -> dict[str, Any]:

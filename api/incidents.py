@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Connection
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.problems import POSITION, Problem, documented
-from api.schemas import Moment, Number, Word
+from api.schemas import BIGGEST, Moment, Number, Word
 from api.schemas_incidents import Candidates, Incident, Incidents
 from data import candidates, incidents, reports, rules
 from data.candidates import Candidate, Found, Question
@@ -22,7 +23,6 @@ from layers.i18n import Lang
 from layers.reasons import Reasons
 
 router = APIRouter(prefix="/api/v1", tags=["incidents"])
-BIGGEST = 2**63 - 1
 DAY_S = 86_400
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the incident's number", examples=[1])]
 Most = Annotated[int, Query(ge=1, le=candidates.NEAREST, description="so many, best first")]
@@ -42,6 +42,7 @@ Skills = Annotated[
 
 @router.get(
     "/incidents",
+    dependencies=[may("incident.read")],
     summary="List the open incidents",
     responses={
         200: {"model": Incidents, **examples.ok(examples.INCIDENTS)},
@@ -72,12 +73,13 @@ async def listed(
             "incidents": [shown(dict(row)) for row in rows],
             "next": onward if len(rows) == limit else None,
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
 @router.get(
     "/incidents/{number}",
+    dependencies=[may("incident.read")],
     summary="Read an incident",
     responses={
         200: {"model": Incident, **examples.ok(examples.INCIDENT)},
@@ -86,11 +88,12 @@ async def listed(
 )
 async def read(number: Id, db: Db) -> Response:
     """An incident as it stands."""
-    return Json(shown(await db.read(_known, number)), headers={"Cache-Control": "no-store"})
+    return Json(shown(await db.read(_known, number)), headers=NO_STORE)
 
 
 @router.get(
     "/incidents/{number}/candidates",
+    dependencies=[may("dispatch.write")],
     summary="Who could go to an incident, best first, with reasons",
     responses={
         200: {"model": Candidates, **examples.ok(examples.CANDIDATES)},
@@ -114,11 +117,12 @@ async def who(
             connection, incident, way, limit=limit, lang=lang, kinds=kinds, needed=skills or ()
         )
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 @router.get(
     "/nearest",
+    dependencies=[may("dispatch.write")],
     summary="The nearest of a kind, or the nearest that offers something",
     responses={
         200: {"model": Candidates, **examples.ok(examples.CANDIDATES)},
@@ -151,7 +155,7 @@ async def nearest(
         )
         return answered(connection, question, way, limit=limit, lang=lang)
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _known(connection: Connection, number: int) -> Mapping[str, Any]:

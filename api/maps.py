@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Connection
 
+from api.access import may
+from api.answers import NO_STORE
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
 from data import events
@@ -59,6 +61,7 @@ async def home() -> Response:
 
 @router.get(
     "/maps/overview",
+    dependencies=[may("page.read")],
     summary="The overview page of a day",
     response_class=HTMLResponse,
     responses=documented("validation"),
@@ -90,7 +93,7 @@ async def overview(
             since=since,
         )
 
-    return HTMLResponse(await db.apart(draw), headers={"Cache-Control": "no-store"})
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -13,12 +13,12 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
-from api.answers import Json
-from api.deps import Db, ForDispatchers
+from api.access import may
+from api.answers import NO_STORE, Json
+from api.deps import Db
 from api.once import Once
 from api.problems import documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Moment
+from api.schemas import BIGGEST, Incoming, Moment
 from api.schemas_positions import (
     Batch,
     Device,
@@ -32,7 +32,6 @@ from data import devices, positions
 from data.fixes import REFUSALS, Verdict
 
 router = APIRouter(prefix="/api/v1", tags=["positions"])
-_NOT_KEPT = {"Cache-Control": "no-store"}  # where people are is for nobody's cache
 
 Resource = Annotated[int, Path(ge=1, le=BIGGEST, description="its number", examples=[1])]
 Name = Annotated[DeviceName, Path(description="the device's name", examples=["patrol/car-7"])]
@@ -40,6 +39,7 @@ Name = Annotated[DeviceName, Path(description="the device's name", examples=["pa
 
 @router.post(
     "/positions",
+    dependencies=[may("position.write")],
     summary="Take positions in",
     responses={
         200: {"model": Verdicts, **examples.ok(examples.VERDICTS)},
@@ -55,7 +55,7 @@ async def take(
     """
     fixes = [one.fix() for one in sent]
     now = datetime.now(UTC)
-    return await once(lambda c: Json(shown(positions.take(c, fixes, now)), headers=_NOT_KEPT))
+    return await once(lambda c: Json(shown(positions.take(c, fixes, now)), headers=NO_STORE))
 
 
 def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -77,39 +77,40 @@ def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 @router.post(
     "/resources/{resource}/devices",
+    dependencies=[may("position.write")],
     status_code=201,
     summary="Give a resource a phone",
     responses={
         201: {"model": Device, "description": "Made", **examples.ok(examples.DEVICE)},
         **documented("validation", "resource-unknown", "key-reused"),
     },
-    dependencies=[ForDispatchers],
 )
 async def mint(resource: Resource, request: Request, once: Once) -> Response:
     """A device under a name that nobody can guess, with what to type into the two apps.
 
     The name is a key: whoever has it can say where the resource is.
     """
-    return await once(lambda c: Json(_device(devices.mint(c, resource), request), 201, _NOT_KEPT))
+    return await once(lambda c: Json(_device(devices.mint(c, resource), request), 201, NO_STORE))
 
 
 @router.get(
     "/resources/{resource}/devices",
+    dependencies=[may("position.write")],
     summary="List the phones of a resource",
     responses={
         200: {"model": Devices, **examples.ok({"devices": [examples.DEVICE]})},
         **documented("validation", "resource-unknown"),
     },
-    dependencies=[ForDispatchers],
 )
 async def listing(resource: Resource, request: Request, db: Db) -> Response:
     """With what to type into the two apps, for a phone that has to be set up again."""
     rows = await db.read(devices.of_resource, resource)
-    return Json({"devices": [_device(row, request) for row in rows]}, headers=_NOT_KEPT)
+    return Json({"devices": [_device(row, request) for row in rows]}, headers=NO_STORE)
 
 
 @router.put(
     "/devices/{name:path}",
+    dependencies=[may("position.write")],
     summary="Say whose a device is",
     responses={
         200: {"model": Device, **examples.ok(examples.DEVICE)},
@@ -122,7 +123,6 @@ async def listing(resource: Resource, request: Request, db: Db) -> Response:
             "too-large",
         ),
     },
-    dependencies=[ForDispatchers],
 )
 async def register(
     name: Name,
@@ -137,17 +137,17 @@ async def register(
 
     def work(connection: Connection) -> Response:
         row = devices.register(connection, name, owner.resource_id)
-        return Json(_device(row, request), headers=_NOT_KEPT)
+        return Json(_device(row, request), headers=NO_STORE)
 
     return await once(work)
 
 
 @router.delete(
     "/devices/{name:path}",
+    dependencies=[may("position.write")],
     status_code=204,
     summary="Take a device away",
     responses=documented("validation", "device-unknown", "key-reused"),
-    dependencies=[ForDispatchers],
 )
 async def remove(name: Name, once: Once) -> Response:
     """What it sends from now on is refused; the track stays for as long as tracks are kept."""
@@ -192,12 +192,12 @@ class Stretch(Incoming):
 
 @router.get(
     "/resources/{resource}/track",
+    dependencies=[may("position.read")],
     summary="Read where a resource was",
     responses={
         200: {"model": Track, **examples.ok(examples.TRACK)},
         **documented("validation", "resource-unknown"),
     },
-    dependencies=[ForDispatchers],
 )
 async def track(resource: Resource, asked: Annotated[Stretch, Query()], db: Db) -> Response:
     """Fixes by time, page by page; tracks are personal data and kept for a set time only."""
@@ -208,7 +208,7 @@ async def track(resource: Resource, asked: Annotated[Stretch, Query()], db: Db) 
         query["after"] = rows[-1]["at"].astimezone(UTC).isoformat()
         next_ = f"/api/v1/resources/{resource}/track?{urlencode(query)}"
     fixes = [_fix(row) for row in rows]
-    return Json({"resource_id": resource, "fixes": fixes, "next": next_}, headers=_NOT_KEPT)
+    return Json({"resource_id": resource, "fixes": fixes, "next": next_}, headers=NO_STORE)
 
 
 def _track(connection: Connection, resource: int, asked: Stretch) -> list[RowMapping]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from api.answers import dumps
+from api.answers import NO_STORE, dumps
 from data.errors import InputError
 from data.refusals import DispatchError
 from data.reports import TRIAGE
@@ -243,8 +243,8 @@ KINDS: dict[str, Kind] = {
     "resource-not-available": Kind(
         409,
         "The resource is not available",
-        "The member resources says of each why: off, busy, on_leave or off_duty. Choose another, "
-        "or give a reason as override.",
+        "The member resources says of each why: off, busy, on_leave, deployed or off_duty. "
+        "Choose another, or give a reason as override.",
     ),
     "resource-taken": Kind(
         409,
@@ -267,6 +267,41 @@ KINDS: dict[str, Kind] = {
         "The assignment cannot become this",
         "The member state says what it is, actor and at who made it that and when, and allowed "
         "what it may become.",
+    ),
+    "not-signed-in": Kind(
+        401,
+        "Nobody is signed in",
+        "Sign in with POST /api/v1/sessions, or show a token in the header Authorization: Bearer. "
+        "A session ends by itself; sign in again and send the same request.",
+    ),
+    "sign-in-refused": Kind(
+        401,
+        "Signing in did not work",
+        "The member reason says why: wrong, second_factor (give the six digits, too) or enrol (the "
+        "role asks for a second factor; who gives accounts sets it up).",
+    ),
+    "account-locked": Kind(
+        429,
+        "Too many wrong tries",
+        "The account is locked for a while; the header Retry-After says for how many seconds.",
+    ),
+    "not-permitted": Kind(
+        403,
+        "It is not permitted",
+        "The member permission says what is missing; who gives accounts can grant a role that has "
+        "it.",
+    ),
+    "cross-site": Kind(
+        403,
+        "Another site's page asked",
+        "Something is only changed from this service's own pages, or with a token.",
+    ),
+    "account-refused": Kind(
+        422, "The account cannot be like that", "The detail says what to mend."
+    ),
+    "account-unknown": Kind(404, "There is no such account", "GET /api/v1/accounts lists them."),
+    "token-unknown": Kind(
+        404, "There is no such token", "GET /api/v1/tokens lists those that hold."
     ),
     "case-unknown": Kind(
         404, "There is no such case", "GET /api/v1/cases lists those that you may see."
@@ -503,7 +538,7 @@ class Problem(HTTPException):
         return Response(
             dumps(self.members),
             self.status_code,
-            {"Cache-Control": "no-store", **(self.headers or {})},
+            {**NO_STORE, **(self.headers or {})},
             MEDIA_TYPE,
         )
 

@@ -9,21 +9,33 @@ from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
+from api.schemas import (
+    BIGGEST,
+    Accuracy,
+    Actor,
+    Attributes,
+    Happened,
+    Incoming,
+    Line,
+    Number,
+    Prose,
+    Word,
+)
 from api.schemas_reports import Report
 from data import reports
+from data.access import actor as acted
 from data.candidates import NEAREST
 from data.reports import TRIAGE, NewReport
 from gis.travel import Travel
 from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
-BIGGEST = 2**63 - 1
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the report's number", examples=[1])]
 _FAULTS = ("validation", "layer-unknown", *POSITION)
 
@@ -61,7 +73,7 @@ class Confirmation(Incoming):
 
     code: Word = Field(description="of an area in force, in the report's layer")
     reason: Prose = Field("", description="why, for those who ask later")
-    actor: Word = Field("api", description="who says so")
+    actor: Actor = None
     lon: Number | None = Field(None, description="the pin, for a report without a position")
     lat: Number | None = None
     datum: Word | None = Field(None, description="of the pin")
@@ -75,6 +87,7 @@ class Confirmation(Incoming):
 
 @router.post(
     "",
+    dependencies=[may("report.write")],
     status_code=201,
     summary="Take a report in, exactly once",
     responses={
@@ -114,12 +127,13 @@ async def submit(
         return shown(row) | _who(connection, row, way, proposed, lang), is_new
 
     answer, is_new = await db.write(take_in)
-    headers = {"Location": f"{router.prefix}/{answer['id']}", "Cache-Control": "no-store"}
+    headers = {"Location": f"{router.prefix}/{answer['id']}", **NO_STORE}
     return Json({**answer, "repeated": not is_new}, 201 if is_new else 200, headers)
 
 
 @router.get(
     "/{number}",
+    dependencies=[may("report.read")],
     summary="Read a report",
     responses={
         200: {"model": Report, **examples.ok(examples.REPORT)},
@@ -136,6 +150,7 @@ async def read(number: Id, db: Db) -> Response:
 
 @router.post(
     "/{number}/confirm",
+    dependencies=[may("triage.write")],
     summary="Say which area a report belongs to",
     responses={
         200: {"model": Report, **examples.ok(examples.CONFIRMED)},
@@ -177,10 +192,10 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Respons
         pin = reports.normalise(said.lon, said.lat, said.datum, 1.0)
         lon, lat = pin.lon, pin.lat
     reports.confirm(
-        connection, number, said.code, actor=said.actor, reason=said.reason, lon=lon, lat=lat
+        connection, number, said.code, actor=acted(said.actor), reason=said.reason, lon=lon, lat=lat
     )
     row = _stored(connection, number)
-    return Json(shown(row), headers={"Cache-Control": "no-store"})
+    return Json(shown(row), headers=NO_STORE)
 
 
 def _unknown(number: int) -> Problem:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 DEPTH = 20
+BIGGEST = 2**63 - 1  # number of a row
 _ISO = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?( ?[Zz]|[+-]\d\d:?\d\d)", re.ASCII
 )
@@ -79,6 +80,10 @@ def _torn(value: str) -> bool:
 
 
 Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+Actor = Annotated[
+    Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)] | None,
+    Field(description="for whom another system asks; people act in their own name"),
+]
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_no_nul)]
 Prose = Annotated[str, Field(max_length=20_000), AfterValidator(_no_nul)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

@@ -10,14 +10,14 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.channels import Channel
 from api.channels.ways import public_key
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Line, Word
+from api.schemas import BIGGEST, Incoming, Line, Word
 from api.schemas_events import (
     Message,
     Messages,
@@ -31,7 +31,6 @@ from data import messages, subscriptions
 from data.subscriptions import NewSubscription as New
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
-_NO_STORE = {"Cache-Control": "no-store"}
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the subscription's number", examples=[1])]
 MessageId = Annotated[UUID, Path(description="the message's id, as webhook-id")]
 State = Literal["waiting", "delivered", "dead"]
@@ -65,6 +64,7 @@ class Wish(Incoming):
 
 @router.post(
     "/subscriptions",
+    dependencies=[may("subscription.manage")],
     status_code=201,
     summary="Be told of what happens",
     responses={
@@ -107,11 +107,12 @@ def _subscribe(connection: Connection, new: New) -> Response:
         raise Problem("validation", detail, field=error.field) from error
     shown = {**_found(subscriptions.get(connection, number), number), "secret": secret}
     location = f"{router.prefix}/subscriptions/{number}"
-    return Json(shown, 201, {"Location": location, **_NO_STORE})
+    return Json(shown, 201, {"Location": location, **NO_STORE})
 
 
 @router.get(
     "/subscriptions",
+    dependencies=[may("subscription.manage")],
     summary="List the subscriptions",
     responses={
         200: {"model": Subscriptions, **examples.ok(examples.SUBSCRIPTIONS)},
@@ -127,11 +128,12 @@ async def listing(
     rows = await db.read(subscriptions.listed, after=after, limit=limit)
     more = {"limit": limit, "after": rows[-1]["id"]} if len(rows) == limit else None
     next_ = f"{router.prefix}/subscriptions?{urlencode(more)}" if more else None
-    return Json({"subscriptions": [dict(row) for row in rows], "next": next_}, headers=_NO_STORE)
+    return Json({"subscriptions": [dict(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.get(
     "/subscriptions/webpush",
+    dependencies=[may("subscription.manage")],
     summary="Read the key with which browsers subscribe",
     responses={
         200: {"model": PushKey, **examples.ok(examples.PUSH_KEY)},
@@ -148,6 +150,7 @@ async def push_key(channels: Channels) -> Response:
 
 @router.get(
     "/subscriptions/{id}",
+    dependencies=[may("subscription.manage")],
     summary="Read a subscription",
     responses={
         200: {"model": Subscription, **examples.ok(examples.SUBSCRIPTION)},
@@ -157,11 +160,12 @@ async def push_key(channels: Channels) -> Response:
 async def read(id: Id, db: Db) -> Response:
     """A subscription, also one that has ended, without its secret."""
     row = await db.read(subscriptions.get, id)
-    return Json(_found(row, id), headers=_NO_STORE)
+    return Json(_found(row, id), headers=NO_STORE)
 
 
 @router.delete(
     "/subscriptions/{id}",
+    dependencies=[may("subscription.manage")],
     summary="End a subscription",
     responses={
         200: {"model": Subscription, **examples.ok(examples.ENDED)},
@@ -170,7 +174,7 @@ async def read(id: Id, db: Db) -> Response:
 )
 async def end(id: Id, once: Once) -> Response:
     """What is still on its way is dropped, and listed as dead. Ended twice is ended once."""
-    return await once(lambda c: Json(_end(c, id), headers=_NO_STORE))
+    return await once(lambda c: Json(_end(c, id), headers=NO_STORE))
 
 
 def _end(connection: Connection, number: int) -> dict[str, Any]:
@@ -180,6 +184,7 @@ def _end(connection: Connection, number: int) -> dict[str, Any]:
 
 @router.post(
     "/subscriptions/{id}/test",
+    dependencies=[may("subscription.manage")],
     status_code=202,
     summary="Send a test to a subscriber",
     responses={
@@ -197,11 +202,12 @@ def _test(connection: Connection, number: int) -> Response:
         raise _unknown(number)
     subscriptions.test(connection, number)
     followed = f"{router.prefix}/messages?subscription={number}"
-    return Json({"subscription": number, "messages": followed}, 202, _NO_STORE)
+    return Json({"subscription": number, "messages": followed}, 202, NO_STORE)
 
 
 @router.get(
     "/messages",
+    dependencies=[may("subscription.manage")],
     summary="List messages",
     responses={
         200: {"model": Messages, **examples.ok(examples.MESSAGES)},
@@ -224,11 +230,12 @@ async def message_list(
         asked = {"state": state, "subscription": subscription, "limit": limit}
         more = {name: value for name, value in asked.items() if value is not None}
         next_ = f"{router.prefix}/messages?{urlencode(more | {'before': rows[-1]['seq']})}"
-    return Json({"messages": [dict(row) for row in rows], "next": next_}, headers=_NO_STORE)
+    return Json({"messages": [dict(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.post(
     "/messages/{id}/retry",
+    dependencies=[may("subscription.manage")],
     summary="Try a dead message again",
     responses={
         200: {"model": Message, **examples.ok(examples.MESSAGE)},
@@ -237,7 +244,7 @@ async def message_list(
 )
 async def retry(id: MessageId, once: Once) -> Response:
     """Once, at once, with the same id; if it fails it is dead again."""
-    return await once(lambda c: Json(_retry(c, id), headers=_NO_STORE))
+    return await once(lambda c: Json(_retry(c, id), headers=NO_STORE))
 
 
 def _retry(connection: Connection, number: UUID) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import RowMapping
 
 from api import examples
-from api.answers import Json
+from api.access import may
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import documented
-from api.reports import BIGGEST, waiting
+from api.reports import waiting
+from api.schemas import BIGGEST
 from api.schemas_reports import Triage
 from data import reports
 
@@ -21,6 +23,7 @@ Reason = StrEnum("Reason", list(reports.TRIAGE))  # type: ignore[misc]
 
 @router.get(
     "",
+    dependencies=[may("triage.write")],
     summary="List the reports that wait for a person",
     responses={
         200: {"model": Triage, **examples.ok(examples.TRIAGE)},
@@ -46,7 +49,7 @@ async def queue(
             "reports": [_shown(row) for row in rows],
             "next": f"{router.prefix}?{urlencode(next_)}" if next_ else None,
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 

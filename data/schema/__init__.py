@@ -10,6 +10,7 @@ same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 """
 
 from data.schema import (
+    accounts,
     assessments,
     cases,
     city,
@@ -27,6 +28,7 @@ from data.schema.base import Base
 
 __all__ = [
     "Base",
+    "accounts",
     "assessments",
     "cases",
     "city",

@@ -22,6 +22,7 @@ from data.sequencer import sequence
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
 from tests.api.live import PATIENCE_S, Sent, Stream, happen, listening, serving, sql, web
 from tests.conftest import THROW_AWAY
+from tests.doors import TOKEN, open_door
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,8 @@ def slow_reader(base: str, after: int) -> socket.socket:
     opened.settimeout(PATIENCE_S)
     host, _, port = base.removeprefix("http://").partition(":")
     opened.connect((host, int(port)))
-    opened.sendall(f"GET /api/v1/events?after={after} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+    head = f"GET /api/v1/events?after={after} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {TOKEN}"
+    opened.sendall(f"{head}\r\n\r\n".encode())
     return opened
 
 
@@ -266,6 +268,22 @@ def test_an_idle_stream_beats(base: str, monkeypatch: pytest.MonkeyPatch) -> Non
         assert ": ping" in [next(lines) for _ in range(6)]
 
 
+def test_a_filtered_stream_beats_with_the_newest_number_among_events_of_others(
+    base: str, town: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(hub, "MOST_BEHIND", 5)
+    with listening(base) as others, listening(base, {"kinds": "mine"}) as stream:
+        others.take(1)
+        happen(town, *range(20))
+        newest = others.take(20)[-1].id
+        assert stream.take(1)[0].event == "position"
+        last = stream.beat(newest)
+    with listening(base, {"kinds": "mine"}, last=last) as stream:
+        happen(town, 1, kind="mine")
+        assert numbers(stream.take(1)) == [1]
+
+
 def test_open_streams_do_not_keep_the_service_from_stopping(fresh_database_url: str) -> None:
     with serving(fresh_database_url) as base:
         threads = ThreadPoolExecutor()
@@ -294,6 +312,7 @@ def test_a_restarted_database_is_resumed(short_tmp: Path) -> None:
     home = short_tmp / "home"
     url = server.ensure(home, tuning=THROW_AWAY)
     migrate.upgrade(url)
+    open_door(url)
     engine = create_engine(url)
     build(engine)
     engine.dispose()
