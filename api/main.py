@@ -14,6 +14,7 @@ from api import (
     accounts,
     areas,
     assessments,
+    boards,
     calendars,
     case_catalogue,
     cases,
@@ -25,6 +26,7 @@ from api import (
     guard,
     health,
     incidents,
+    indicators,
     locate,
     maps,
     matching,
@@ -55,8 +57,8 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
-    maps, dispatch_maps, sign_in,
+    service_times, supervision, records, visits, watched, assessments, indicators, accounts,
+    sessions, health, maps, dispatch_maps, boards, sign_in,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones)
@@ -85,6 +87,7 @@ TAGS = [
     {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
     {"name": "watched", "description": "Places with readings, and when these are trouble."},
     {"name": "assessments", "description": "What lay inside an area when it was decided on."},
+    {"name": "indicators", "description": "How well it goes, down to the rows."},
     {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},

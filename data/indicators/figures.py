@@ -97,18 +97,18 @@ def check(indicator: Indicator, question: Question) -> None:
     if missing:
         raise IndicatorError(
             f"{indicator.name} has no {missing[0]}; ask for it by area or by period",
-            "by" if question.by == missing[0] else missing[0], "wrong_breakdown",
+            "by" if question.by == missing[0] else missing[0], "breakdown_wrong",
         )  # fmt: skip
     level = AREAS.get(question.by or "", 0)
     if question.place is not None and level and level < question.place.level:
         raise IndicatorError(
             f"{question.place.code} is a {question.place.layer}; nothing in it is broken down by "
-            f"{question.by}", "by", "wrong_breakdown",
+            f"{question.by}", "by", "breakdown_wrong",
         )  # fmt: skip
     if level > 2 and question.place is None and indicator.counts == "rows":
         raise IndicatorError(
             f"by {question.by} the whole city is too much at once; name an area, such as a "
-            "district or a town", "area", "too_fine",
+            "district or a town", "area", "breakdown_wrong",
         )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What is asked of the indicators: which days, where, of whom, and broken down by what."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Literal, Self
@@ -55,12 +56,12 @@ class Question:
         if not self.since < self.until:
             raise IndicatorError(
                 f"the period ends on {self.until}, before it begins; give `until` as the day after "
-                "its last one", "until", "wrong_period",
+                "its last one", "until", "period_wrong",
             )  # fmt: skip
         if (self.until - self.since).days > MOST_DAYS:
             raise IndicatorError(
                 f"the period has {(self.until - self.since).days:,} days; ask for {MOST_DAYS:,} at "
-                "most", "until", "wrong_period",
+                "most", "until", "period_wrong",
             )  # fmt: skip
 
     def a_year_before(self) -> Self:
@@ -101,3 +102,34 @@ def place(connection: Connection, spelt: str) -> Place:
             "lists it", "area", "area_unknown",
         )  # fmt: skip
     return Place(*found)
+
+
+_ORGANISATION = text("SELECT id FROM organisation WHERE code = :code")
+
+
+def organisation(connection: Connection, code: str) -> int:
+    """The number of an organisation, dissolved or not.
+
+    Raises
+    ------
+    IndicatorError
+        There was never one of that code.
+    """
+    found = connection.execute(_ORGANISATION, {"code": code}).scalar()
+    if found is None:
+        raise IndicatorError(
+            f"there is no organisation {code!r}; GET /api/v1/catalogue lists them",
+            "organisation", "organisation_unknown",
+        )  # fmt: skip
+    return int(found)
+
+
+_INSIDE = text("""
+SELECT EXISTS (SELECT FROM area_path WHERE area_id = :place AND path && CAST(:areas AS bigint[]))
+""")
+
+
+def lies_in(connection: Connection, place: Place, areas: Sequence[int]) -> bool:
+    """Whether an area is, or ever lay in, one of these."""
+    asked = {"place": place.id, "areas": list(areas)}
+    return bool(connection.execute(_INSIDE, asked).scalar_one())

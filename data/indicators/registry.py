@@ -179,7 +179,8 @@ DEFINITIONS = (
 class IndicatorError(InputError):
     """What was asked of an indicator cannot be answered.
 
-    `reason` is one of unknown_indicator, wrong_period, wrong_breakdown, too_fine.
+    `reason` is one of indicator_unknown, area_unknown, organisation_unknown, period_wrong,
+    breakdown_wrong.
     """
 
 
@@ -201,8 +202,8 @@ def find(name: str, version: int | None = None, on: date | None = None) -> Indic
         return max(fit, key=lambda each: each.version)
     if named:
         what = f"version {version}" if version else f"version that holds on {on}"
-        raise IndicatorError(f"{name} has no {what}", "version", "unknown_indicator")
+        raise IndicatorError(f"{name} has no {what}", "version", "indicator_unknown")
     names = ", ".join(dict.fromkeys(each.name for each in DEFINITIONS))
     raise IndicatorError(
-        f"there is no indicator {name!r}; there are {names}", "name", "unknown_indicator"
+        f"there is no indicator {name!r}; there are {names}", "name", "indicator_unknown"
     )
