@@ -136,7 +136,7 @@ class Cases:
         """Let some of the cases take so many steps of a way, `kept` (len(who),) of each."""
         at = self.opened[who].copy()
         waiting = self.stage[who] == "received"
-        self._do("assign", who[waiting], at[waiting], by, desk, rng)
+        at[waiting] = self._do("assign", who[waiting], at[waiting], by, desk, rng)
         for number, action in enumerate(way):
             going = kept > number
             at[going] = self._do(action, who[going], at[going], by, desk, rng)

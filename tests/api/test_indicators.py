@@ -54,9 +54,10 @@ def test_the_board_adds_up_over_the_towns(client: TestClient) -> None:
             assert in_towns == total[part], (name, part)
     assert board["total"]["closing"]["denominator"] == 2360
     assert [line["key"] and line["key"]["code"] for line in board["lines"]][-1] is None
-    assert board["total"]["closing"]["before"] is None or not board["total"]["closing"]["before"][
-        "denominator"
-    ]
+    assert (
+        board["total"]["closing"]["before"] is None
+        or not board["total"]["closing"]["before"]["denominator"]
+    )
 
 
 def test_every_figure_opens_to_its_rows(client: TestClient) -> None:

@@ -26,14 +26,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP TRIGGER path ON area_version")
     for table, triggers in MARKED.items():
         for name in triggers:
             op.execute(f"DROP TRIGGER stale_{name} ON {table}")
     op.execute(
         "DROP FUNCTION stale_incident, stale_of_incident, stale_kind, stale_record, stale_report,"
-        " stale_proof, stale_map, quarter"
+        " stale_proof, stale_map, quarter, keep_area_path, make_area_path"
     )
-    op.execute("DROP VIEW area_path")
     op.execute("DROP INDEX record_by_time")
-    for table in ("indicator_cell", "indicator_stale", "indicator_state"):
+    for table in ("area_path", "indicator_cell", "indicator_stale", "indicator_state"):
         op.execute(f"DROP TABLE {table}")
