@@ -83,7 +83,8 @@ def board(
         period=state["period"],
         as_of=as_of and as_of.strftime("%Y-%m-%d %H:%M"),
         periods=_periods(asked, state["period"]["last"], lang),
-        cards=[_card(column, state["total"][column.name], asked, lang) for column in said],
+        cards=[_card(c, state["total"][c.name], asked, lang) for c in said if c.name in MAIN],
+        others=[_card(c, state["total"][c.name], asked, lang) for c in said if c.name not in MAIN],
         columns=[{"title": _in(column.title, lang)} for column in said],
         lines=[_line(line, said, state["by"], asked, lang) for line in state["lines"]],
         files=[(f, f"/api/v1/indicators/board?{urlencode({**asked, 'format': f})}")
@@ -131,9 +132,9 @@ def _card(
     where = {key: asked[key] for key in ("from", "to", "area") if asked.get(key)}
     path = f"/api/v1/indicators/{column.name}/rows"
     return {
-        "main": column.name in MAIN, "title": _in(column.title, lang), **_said(column, figure),
+        "title": _in(column.title, lang), **_said(column, figure),
         "change": _change(column, figure, lang),
-        "before": figure["before"] and _value(column, figure["before"]),
+        "before": _before(column, figure["before"]),
         "top": _in(column.top, lang), "bottom": _in(column.bottom, lang),
         "tops": f"{path}?{urlencode({**where, 'part': 'numerator'})}",
         "bottoms": f"{path}?{urlencode({**where, 'part': 'denominator'})}",
@@ -171,11 +172,22 @@ def _value(column: Column, figure: Mapping[str, Any]) -> str:
     return f"{value:,}" if column.unit == "count" else f"{value:.2f}"
 
 
+def _before(column: Column, before: Mapping[str, Any] | None) -> str | None:
+    """What a year before said; None where nothing had happened that could say something."""
+    return _value(column, before) if before and before["denominator"] else None
+
+
 def _change(column: Column, figure: Mapping[str, Any], lang: Lang) -> str | None:
     """Against the year before: in points of a share, in per cent of all else."""
     before = figure["before"] and figure["before"]["value"]
     if before is None or figure["value"] is None:
         return None
     if column.unit == "share":
-        return Texts(lang, TEXTS)("points", n=f"{(figure['value'] - before) * 100:+.1f}")
-    return f"{(figure['value'] / before - 1) * 100:+.1f}%" if before else None
+        return Texts(lang, TEXTS)("points", n=_signed((figure["value"] - before) * 100))
+    return f"{_signed((figure['value'] / before - 1) * 100)}%" if before else None
+
+
+def _signed(number: float) -> str:
+    """With its sign, one decimal, and no sign before nothing."""
+    rounded = round(number, 1)
+    return f"{rounded:+.1f}" if rounded else "0.0"

@@ -53,10 +53,11 @@ WITH stretch AS MATERIALIZED (
     SELECT DISTINCT {key_of_row} AS start, f.area_id FROM ({rows}) f
     WHERE f.facts[{position}] > 0 AND {where}
 )
-SELECT {key} AS key, count(*) AS denominator, count(a.area_id) AS numerator
+SELECT {key} AS key, count(*) AS denominator,
+       count(*) FILTER (WHERE (stretch.start, p.area_id) IN (SELECT a.start, a.area_id
+                                                             FROM acting a)) AS numerator
 FROM stretch
 JOIN area_path p ON p.level = {grid} AND p.valid @> {moment}
-LEFT JOIN acting a ON a.area_id = p.area_id AND a.start IS NOT DISTINCT FROM stretch.start
 WHERE {inside} GROUP BY 1
 """
 

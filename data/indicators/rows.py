@@ -74,7 +74,7 @@ def _asked(
         select = _GRIDS.format(active=active)
         return figures.grids(connection, indicator, question, timezone, select)
     family = indicator.family
-    rows = source.rows(family, question, timezone)
+    rows = source.rows(connection, family, question, timezone)
     where, said = source.narrowed(question)
     fact = indicator.numerator if part == "numerator" else indicator.denominator
     asked = _PAGE.format(

@@ -34,6 +34,6 @@ def downgrade() -> None:
         "DROP FUNCTION stale_incident, stale_of_incident, stale_kind, stale_record, stale_report,"
         " stale_proof, stale_map, quarter, keep_area_path, make_area_path"
     )
-    op.execute("DROP INDEX record_by_time")
+    op.execute("DROP INDEX record_by_time, record_stated")
     for table in ("area_path", "indicator_cell", "indicator_stale", "indicator_state"):
         op.execute(f"DROP TABLE {table}")

@@ -28,6 +28,8 @@ CREATE TABLE indicator_cell (
 
 CREATE INDEX indicator_cell_by_day ON indicator_cell (family, grain, day);
 
+CREATE INDEX record_stated ON record (stated_area_id) WHERE area_id IS NULL;
+
 CREATE INDEX record_by_time ON record USING brin ((coalesce(collected, created)));
 
 CREATE TABLE area_path (
