@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases
+from data import asking, cases, return_visits
 from data.cases import CaseError, Move
 
 NEAR_M = 200.0
@@ -52,7 +52,14 @@ def likely(connection: Connection, number: int, limit: int = 10) -> list[RowMapp
 
 
 _REPORTS = text("SELECT id FROM report WHERE incident_id = :id ORDER BY id")
-_JOIN = text("UPDATE report SET incident_id = :into WHERE id = ANY (:reports)")
+_JOIN = text("""
+WITH people AS (UPDATE party SET incident_id = :into WHERE report_id = ANY (:reports))
+UPDATE report SET incident_id = :into WHERE id = ANY (:reports)
+""")
+_NOT_ASKED = text("""
+UPDATE return_visit SET ended = clock_timestamp(), outcome = 'withdrawn'
+WHERE incident_id = :id AND report_id = ANY (:reports) AND ended IS NULL
+""")
 _LAST_MERGE = text("""
 SELECT data FROM case_step WHERE incident_id = :id AND action = 'merge' ORDER BY id DESC LIMIT 1
 """)
@@ -89,6 +96,8 @@ def merge(connection: Connection, number: int, into: int, asked: Move) -> int:
         asked, action="note", acting=None, seen=None, data={"merged": number, "reports": reports}
     )
     cases.move(connection, into, joined)
+    if cases.hold(connection, into)["stage"] == "return_visit":
+        asking.begin(connection, into)
     return step
 
 
@@ -113,6 +122,7 @@ def unmerge(connection: Connection, number: int, asked: Move) -> int:
     into = case["merged_into"]
     if into is None:
         raise CaseError("not_merged", f"Case {number} is part of no other case.")
+    cases.hold(connection, into)
     data = connection.execute(_LAST_MERGE, {"id": number}).scalar_one()
     connection.execute(_JOIN, {"into": number, "reports": data["reports"]})
     after = {
@@ -122,4 +132,9 @@ def unmerge(connection: Connection, number: int, asked: Move) -> int:
     step = cases.write(connection, case, replace(asked, action="unmerge", data=data), after)
     freed = replace(asked, action="note", acting=None, seen=None, data={"unmerged": number})
     cases.move(connection, into, freed)
+    connection.execute(_NOT_ASKED, {"id": into, "reports": data["reports"]})
+    return_visits.conclude(connection, into, actor=asked.actor)
+    if data["stage"] == "return_visit":
+        asking.begin(connection, number)
+        return_visits.conclude(connection, number, actor=asked.actor)
     return step

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import events, refusals
+from data import asking, events, refusals
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
 from data.stages import ACTIONS, ANSWERED, CITY, Action, allowed
@@ -110,7 +110,23 @@ def move(connection: Connection, number: int, asked: Move) -> int:
         "reopened": int(asked.action == "reopen"),
     }
     after |= _consequence(connection, case, asked)
-    return write(connection, case, asked, after)
+    step = write(connection, case, asked, after)
+    if case["stage"] == "return_visit" and after["stage"] != "return_visit":
+        asking.withdraw(connection, number)
+    if after["stage"] == "resolved" and case["stage"] != "resolved":
+        _ask_back(connection, number, asked.actor)
+    return step
+
+
+NOBODY = "没有可以回访的人"
+
+
+def _ask_back(connection: Connection, number: int, actor: str) -> None:
+    """What is solved is asked about; where nobody can be asked it is closed, and says so."""
+    if visits := asking.begin(connection, number):
+        move(connection, number, Move("visit", actor, data={"visits": visits}))
+    else:
+        move(connection, number, Move("close", actor, reason=NOBODY, data={"because": "nobody"}))
 
 
 def hold(connection: Connection, number: int) -> RowMapping:
@@ -144,6 +160,17 @@ def write(connection: Connection, case: RowMapping, asked: Move, after: dict[str
         area_id=case["area_id"],
     )
     return step
+
+
+def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> None:
+    """Resolve a case that was worked on without its stages; its reporters are asked like any other.
+
+    Raises
+    ------
+    CaseError
+        There is no such case, or it was answered already.
+    """
+    move(connection, number, Move("resolve", actor, reason=outcome))
 
 
 # --- whether it can be done -----------------------------------------------------------------------
@@ -409,21 +436,6 @@ def _whence(connection: Connection, case: RowMapping) -> int:
             _CENTRE, {"area_id": case["area_id"], "level": case["level"]}
         ).scalar_one()
     return int(before)
-
-
-# --- settled at once ------------------------------------------------------------------------------
-
-
-def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> None:
-    """Resolve a case that nobody has to be asked about, and close it.
-
-    Raises
-    ------
-    CaseError
-        There is no such case, or it was answered already.
-    """
-    move(connection, number, Move("resolve", actor, reason=outcome))
-    move(connection, number, Move("close", actor, reason=outcome))
 
 
 # --- looking at it --------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests
+from data import events, people, positions, requests, return_visits
 from data.settings import settings
 
 
@@ -17,7 +17,7 @@ class Task:
     Attributes
     ----------
     cron : when, in UTC: minute, hour, day of the month, month, day of the week
-    run : called with the connection and the time; returns how many rows it removed
+    run : called with the connection and the time; returns how many rows it removed or ended
     """
 
     cron: str
@@ -41,4 +41,6 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "forget people": Task("37 * * * *", people.expire),
 }

@@ -9,7 +9,7 @@ that one instant, which lies a moment after its commit, so that no reader can ha
 same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 """
 
-from data.schema import cases, city, dispatch, messages, reports, resources
+from data.schema import cases, city, dispatch, messages, people, reports, resources
 from data.schema.base import Base
 
-__all__ = ["Base", "cases", "city", "dispatch", "messages", "reports", "resources"]
+__all__ = ["Base", "cases", "city", "dispatch", "messages", "people", "reports", "resources"]
