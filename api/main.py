@@ -11,12 +11,14 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     areas,
+    attachments,
     case_catalogue,
     cases,
     deployments,
     dispatch_maps,
     dispatches,
     events,
+    follow,
     gaps,
     guard,
     health,
@@ -24,11 +26,14 @@ from api import (
     locate,
     maps,
     matching,
+    parties,
+    people,
     phones,
     positions,
     problems,
     reports,
     resources,
+    return_visits,
     rules,
     subscriptions,
     triage,
@@ -43,7 +48,7 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, health, maps,
-    dispatch_maps,
+    dispatch_maps, parties, return_visits, attachments, people, follow,
 )  # fmt: skip
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
@@ -52,6 +57,9 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "cases", "description": "From the report to the return visit, step by step."},
     {"name": "catalogue", "description": "What cases are about, and who answers for what."},
+    {"name": "people", "description": "The people of a case, sealed; found, exported, erased."},
+    {"name": "return visits", "description": "Whether it is solved, asked of who reported it."},
+    {"name": "attachments", "description": "Photos and documents of a case."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},

@@ -52,7 +52,7 @@ def answer(connection: Connection, report: int, said: Answer, *, actor: str, at:
     """
     number = _held(connection, report)
     case = cases.hold(connection, number)
-    if not _may_answer(case, at):
+    if not may_answer(case, at):
         raise _not_asked(case)
     visit = _keep(connection, number, report, said, at)
     return _decide(connection, case, visit, said, actor)
@@ -69,7 +69,8 @@ def _held(connection: Connection, report: int) -> int:
             return int(number)
 
 
-def _may_answer(case: Any, at: datetime) -> bool:
+def may_answer(case: Any, at: datetime) -> bool:
+    """Whether a reporter's word on a case (stage, closed, merged_into) still counts."""
     late = timedelta(days=settings().visit_late_days)
     if case["stage"] == "closed":
         return case["merged_into"] is None and at <= case["closed"] + late
@@ -255,8 +256,8 @@ def tried(
     at: datetime,
     note: str = "",
     said: Answer | None = None,
-) -> str:
-    """What came of a call; the stage of the case after it.
+) -> tuple[int, str]:
+    """What came of a call; the number of the case and the stage that it is in then.
 
     Parameters
     ----------
@@ -285,8 +286,8 @@ def tried(
     told = {"visit": visit, "outcome": outcome, "try": row["tries"] + 1}
     events.record(connection, "visit.tried", told, incident_id=number)
     if said is not None:
-        return answer(connection, row["report"], said, actor=actor, at=at)
-    return conclude(connection, number, actor=actor)
+        return number, answer(connection, row["report"], said, actor=actor, at=at)
+    return number, conclude(connection, number, actor=actor)
 
 
 def _end(outcome: str, tries: int) -> str | None:

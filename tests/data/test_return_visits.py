@@ -75,7 +75,8 @@ def due(connection: Connection, number: int, **later: float) -> list[dict[str, A
 
 
 def tried(connection: Connection, visit: int, outcome: str, **more: Any) -> str:
-    return return_visits.tried(connection, visit, outcome, **{"actor": "desk", "at": now(), **more})
+    asked = {"actor": "desk", "at": now(), **more}
+    return return_visits.tried(connection, visit, outcome, **asked)[1]
 
 
 def refused(why: str, act: Callable[[], object]) -> DispatchError:
