@@ -122,7 +122,7 @@ def add_account(
     organisation: Annotated[str | None, typer.Option(help="code of the one they act for")] = None,
 ) -> None:
     """Make an account; its password is asked for, its second factor shown if a role needs one."""
-    from data import accounts, areas_named
+    from data import accounts, areas_named, audit
     from data.access import SECOND_FACTOR
     from data.accounts import Grant
 
@@ -136,6 +136,8 @@ def add_account(
         number = accounts.add(
             connection, login, password, grants, actor="command line", organisation=organisation
         )
+        detail = {"account": number, "roles": role}
+        audit.record(connection, "command line", "account add", login, detail=detail)
         console.out.print(f"Account {number}, {login}, is made.")
         if any(each.role in SECOND_FACTOR for each in grants):
             address = accounts.enrol(connection, number)
@@ -149,10 +151,12 @@ def add_token(
     permission: Annotated[list[str], typer.Option(help="report.write; again for each")],
 ) -> None:
     """Make a token for another system; it is shown this once."""
-    from data import accounts
+    from data import accounts, audit
 
     with ready().begin() as connection:
-        _, secret = accounts.add_token(connection, name, permission, actor="command line")
+        number, secret = accounts.add_token(connection, name, permission, actor="command line")
+        detail = {"token": number, "permissions": permission}
+        audit.record(connection, "command line", "account token", name, detail=detail)
     console.out.print(secret, soft_wrap=True, highlight=False)
 
 

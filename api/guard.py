@@ -6,6 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Problem, unexpected
 
 MAX_BODY = 10_000_000
+MAX_FILE = 20_000_000 + 100_000  # a file that is attached, with what a form puts around it
 # Folium writes its scripts and styles into the page; nothing may come from another host.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -34,12 +35,13 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, size = False, 0
+        most = max(self.max_body, MAX_FILE) if _attaches(scope) else self.max_body
 
         async def counted() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self.max_body:
+            if size > most:
                 raise Problem("too-large")
             return message
 
@@ -53,7 +55,7 @@ class Guard:
             await send(message)
 
         try:
-            if _announced(scope) > self.max_body:
+            if _announced(scope) > most:
                 raise Problem("too-large")
             await self.app(scope, counted, guarded)
         except Exception as error:
@@ -61,6 +63,10 @@ class Guard:
             if began:  # the client sees a cut answer; the log has the reason
                 raise
             await problem.response()(scope, receive, guarded)
+
+
+def _attaches(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"].endswith("/attachments"))
 
 
 def _announced(scope: Scope) -> int:

@@ -14,6 +14,7 @@ from api import (
     accounts,
     areas,
     assessments,
+    attachments,
     calendars,
     case_catalogue,
     cases,
@@ -21,6 +22,7 @@ from api import (
     dispatch_maps,
     dispatches,
     events,
+    follow,
     gaps,
     guard,
     health,
@@ -28,12 +30,15 @@ from api import (
     locate,
     maps,
     matching,
+    parties,
+    people,
     phones,
     positions,
     problems,
     records,
     reports,
     resources,
+    return_visits,
     rules,
     service_times,
     sessions,
@@ -55,11 +60,11 @@ from data.settings import settings
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
-    maps, dispatch_maps, sign_in,
+    service_times, supervision, parties, return_visits, attachments, people, records, visits,
+    watched, assessments, accounts, sessions, health, maps, dispatch_maps, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
-OPEN = (sessions, sign_in, health, phones)
+OPEN = (sessions, sign_in, health, phones, follow)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -67,6 +72,9 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "cases", "description": "From the report to the return visit, step by step."},
     {"name": "catalogue", "description": "What cases are about, and who answers for what."},
+    {"name": "people", "description": "The people of a case, sealed; found, exported, erased."},
+    {"name": "return visits", "description": "Whether it is solved, asked of who reported it."},
+    {"name": "attachments", "description": "Photos and documents of a case."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},

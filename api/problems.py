@@ -355,6 +355,57 @@ KINDS: dict[str, Kind] = {
     "responsibility-unknown": Kind(
         404, "No such rule is in force", "GET /api/v1/responsibilities lists them."
     ),
+    "party-unknown": Kind(
+        404, "The case has no such party", "GET /api/v1/cases/{number}/parties lists those it has."
+    ),
+    "person-invalid": Kind(
+        422,
+        "The person cannot be like that",
+        "The detail says what is wrong with a telephone number or the number of a document.",
+    ),
+    "follow-unknown": Kind(
+        404,
+        "The link leads to no report",
+        "Use the link exactly as it was given when the report was taken in.",
+    ),
+    "not-asked": Kind(
+        409,
+        "The reporter is not being asked now",
+        "Reporters are asked when a case is solved, and for some days after it was closed. The "
+        "member stage says where it stands.",
+    ),
+    "return-visit-unknown": Kind(
+        404, "There is no such return visit", "GET /api/v1/visits/return/due lists those to call."
+    ),
+    "visit-ended": Kind(
+        409,
+        "There is nobody to call",
+        "The return visit has ended, or has no number to call. Take another.",
+    ),
+    "visit-claimed": Kind(
+        409,
+        "Somebody else is calling them",
+        "The members actor and until say who and for how long at most. Take another.",
+    ),
+    "answer-missing": Kind(
+        422,
+        "Whether it is solved goes with who was reached",
+        "Give solved with the outcome reached, and with no other.",
+    ),
+    "attachment-unknown": Kind(
+        404,
+        "There is no such attachment",
+        "GET /api/v1/cases/{number}/attachments lists those that a case has.",
+    ),
+    "attachment-refused": Kind(
+        422,
+        "The file is not taken",
+        "By their content JPEG, PNG and WebP pictures and PDF documents are taken, whole and of at "
+        "most 50 million pixels.",
+    ),
+    "retention-unknown": Kind(
+        404, "There is no such period", "GET /api/v1/people/retention lists them."
+    ),
     "reason-missing": Kind(
         422,
         "A reason is missing",
@@ -455,7 +506,7 @@ KINDS: dict[str, Kind] = {
         415, "The body is not declared as JSON", "Send it with Content-Type: application/json."
     ),
     "too-large": Kind(
-        413, "The body is too large", "A body may have 10 MB; send it in several parts."
+        413, "The body is too large", "A body may have 10 MB, a file that is attached 20 MB."
     ),
     "not-found": Kind(
         404, "There is nothing here", "GET /openapi.json describes every address of this service."
@@ -496,7 +547,9 @@ _NAMES = {
     "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
     "circular": "case-circular", "highest_level": "case-highest",
     "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
-    "unknown_kind": "kind-unknown",
+    "unknown_kind": "kind-unknown", "unknown_party": "party-unknown",
+    "unknown_visit": "return-visit-unknown", "unknown_attachment": "attachment-unknown",
+    "unknown_retention": "retention-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases
+from data import asking, cases
 from data.cases import CaseError, Move
 
 NEAR_M = 200.0
@@ -52,7 +52,14 @@ def likely(connection: Connection, number: int, limit: int = 10) -> list[RowMapp
 
 
 _REPORTS = text("SELECT id FROM report WHERE incident_id = :id ORDER BY id")
-_JOIN = text("UPDATE report SET incident_id = :into WHERE id = ANY (:reports)")
+_JOIN = text("""
+WITH people AS (UPDATE party SET incident_id = :into WHERE report_id = ANY (:reports))
+UPDATE report SET incident_id = :into WHERE id = ANY (:reports)
+""")
+_NOT_ASKED = text("""
+UPDATE return_visit SET ended = clock_timestamp(), outcome = 'withdrawn'
+WHERE incident_id = :id AND report_id = ANY (:reports) AND ended IS NULL
+""")
 _LAST_MERGE = text("""
 SELECT data FROM case_step WHERE incident_id = :id AND action = 'merge' ORDER BY id DESC LIMIT 1
 """)
@@ -89,6 +96,8 @@ def merge(connection: Connection, number: int, into: int, asked: Move) -> int:
         asked, action="note", acting=None, seen=None, data={"merged": number, "reports": reports}
     )
     cases.move(connection, into, joined)
+    if cases.hold(connection, into)["stage"] == "return_visit":
+        asking.begin(connection, into)
     return step
 
 
@@ -101,22 +110,49 @@ def _ended(case: RowMapping) -> CaseError:
     )  # fmt: skip
 
 
+_INTO = text("SELECT merged_into FROM incident WHERE id = :id")
+_BACK = text("""
+WITH RECURSIVE whole AS (
+    SELECT CAST(:into AS bigint) AS id
+    UNION
+    SELECT i.merged_into FROM whole JOIN incident i ON i.id = whole.id
+    WHERE i.merged_into IS NOT NULL
+)
+UPDATE report SET incident_id = :case
+WHERE id = ANY (:reports) AND incident_id IN (SELECT id FROM whole)
+""")
+_HEIR = text("""
+WITH RECURSIVE heirs AS (
+    SELECT id, successor_id FROM organisation WHERE id = :id
+    UNION
+    SELECT o.id, o.successor_id FROM heirs JOIN organisation o ON o.id = heirs.successor_id
+)
+SELECT id FROM heirs WHERE successor_id IS NULL
+""")
+
+
 def unmerge(connection: Connection, number: int, asked: Move) -> int:
     """Take a case out of the one that it was merged into, as it stood before; the step's number.
+
+    Its reports come back from wherever that one was merged into since.
 
     Raises
     ------
     CaseError
         There is no such case, or it is part of none.
     """
+    into = connection.execute(_INTO, {"id": number}).scalar()
+    for each in sorted({number, into or number}):  # in the order in which merging takes them
+        cases.hold(connection, each)
     case = cases.hold(connection, number)
-    into = case["merged_into"]
-    if into is None:
+    if into is None or case["merged_into"] != into:
         raise CaseError("not_merged", f"Case {number} is part of no other case.")
     data = connection.execute(_LAST_MERGE, {"id": number}).scalar_one()
-    connection.execute(_JOIN, {"into": number, "reports": data["reports"]})
+    back = {"into": into, "case": number, "reports": data["reports"]}
+    connection.execute(_BACK, back)
+    heir = connection.execute(_HEIR, {"id": case["organisation_id"]}).scalar_one()
     after = {
-        **{name: case[name] for name in ("level", "organisation_id", "kind")},
+        **{name: case[name] for name in ("level", "kind")}, "organisation_id": heir,
         "stage": data["stage"], "outcome": None, "merged_into": None, "bounced": 0, "reopened": 0,
     }  # fmt: skip
     step = cases.write(connection, case, replace(asked, action="unmerge", data=data), after)

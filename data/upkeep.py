@@ -6,7 +6,17 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, supervision, timers, visit_plans, watching
+from data import (
+    events,
+    people,
+    positions,
+    requests,
+    return_visits,
+    supervision,
+    timers,
+    visit_plans,
+    watching,
+)
 from data.settings import settings
 
 
@@ -51,4 +61,6 @@ TASKS: dict[str, Task] = {
     "clean requests": Task("27 * * * *", _clean_requests),
     "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
+    "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "forget people": Task("37 * * * *", people.expire),
 }
