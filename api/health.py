@@ -1,6 +1,6 @@
 """Whether the service can be used."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Response
 from pydantic import Field
@@ -10,7 +10,7 @@ from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import Problem, documented
 from api.schemas import Outgoing
-from data import state
+from data import calendars, state
 
 router = APIRouter(prefix="/api/v1/health", tags=["health"])
 
@@ -39,6 +39,7 @@ class Health(Outgoing):
     database: Database
     areas: dict[str, int] = Field(description="in force now, by layer")
     last_change: LastChange | None
+    warnings: list[str] = Field(description="what whoever runs the service should see to")
 
 
 @router.get(
@@ -59,6 +60,7 @@ async def health(db: Db) -> Response:
     database = {
         "postgres": found.postgres, "postgis": found.postgis, "revision": found.revision,
     }  # fmt: skip
+    warnings = await db.read(calendars.warnings, datetime.now(UTC).date())
     answer = {"status": "ok", "database": database, "areas": found.areas,
-              "last_change": found.last_change}  # fmt: skip
+              "last_change": found.last_change, "warnings": warnings}  # fmt: skip
     return Json(answer, headers=NO_STORE)

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Connection
 
+from api.access import may
 from api.answers import NO_STORE
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
@@ -70,6 +71,7 @@ async def home() -> Response:
 
 @router.get(
     "/maps/overview",
+    dependencies=[may("page.read")],
     summary="The overview page of a day",
     response_class=HTMLResponse,
     responses=documented("validation"),

@@ -74,6 +74,66 @@ KINDS: dict[str, Kind] = {
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
     ),
+    "record-unknown": Kind(
+        404, "There is no such record", "GET /api/v1/records lists those that there are."
+    ),
+    "record-withdrawn": Kind(
+        409,
+        "The record was withdrawn",
+        "What it was about is no longer there; import it again to bring it back.",
+    ),
+    "pin-outside": Kind(
+        422,
+        "The pin lies in no area",
+        "Move the pin, or name the area by its code; GET /api/v1/areas/{layer} lists them.",
+    ),
+    "visit-unknown": Kind(
+        404, "There is no such visit", "GET /api/v1/visits lists those that there are."
+    ),
+    "plan-unknown": Kind(
+        404, "There is no such visit plan", "GET /api/v1/visits/plans lists those in force."
+    ),
+    "plan-refused": Kind(
+        422,
+        "The visit plan cannot be used",
+        "It names a kind of resource that is not known; GET /api/v1/catalogue lists them.",
+    ),
+    "visits-unbounded": Kind(
+        422,
+        "Nothing says whose visits are meant",
+        "Give a resource, an area, or near: the whole city's are too many for a phone.",
+    ),
+    "watched-unknown": Kind(
+        404, "There is no such watched place", "GET /api/v1/watched lists those in use."
+    ),
+    "watched-invalid": Kind(
+        422,
+        "The watched place names something that is not known",
+        "GET /api/v1/catalogue lists the organisations.",
+    ),
+    "watch-unknown": Kind(
+        404, "There is no such watch rule", "GET /api/v1/watched/rules lists those in force."
+    ),
+    "watch-refused": Kind(
+        422,
+        "The watch rule can mean nothing",
+        "A comparison needs a value, missing needs for_s, and clear lies on the good side of the "
+        "limit.",
+    ),
+    "reading-to-come": Kind(
+        422,
+        "A reading lies in the future",
+        "Set the sender's clock and send the batch again: nothing of it was stored.",
+    ),
+    "drawing-refused": Kind(
+        422,
+        "The drawn area cannot be used",
+        "It is no polygon, has too many vertices, coordinates that cannot be right, or encloses "
+        "nothing of the city; the detail says which.",
+    ),
+    "assessment-unknown": Kind(
+        404, "There is no such assessment", "GET /api/v1/assessments lists those that there are."
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",
@@ -211,10 +271,149 @@ KINDS: dict[str, Kind] = {
         "The member state says what it is, actor and at who made it that and when, and allowed "
         "what it may become.",
     ),
+    "not-signed-in": Kind(
+        401,
+        "Nobody is signed in",
+        "Sign in with POST /api/v1/sessions, or show a token in the header Authorization: Bearer. "
+        "A session ends by itself; sign in again and send the same request.",
+    ),
+    "sign-in-refused": Kind(
+        401,
+        "Signing in did not work",
+        "The member reason says why: wrong, second_factor (give the six digits, too) or enrol (the "
+        "role asks for a second factor; who gives accounts sets it up).",
+    ),
+    "account-locked": Kind(
+        429,
+        "Too many wrong tries",
+        "The account is locked for a while; the header Retry-After says for how many seconds.",
+    ),
+    "not-permitted": Kind(
+        403,
+        "It is not permitted",
+        "The member permission says what is missing; who gives accounts can grant a role that has "
+        "it.",
+    ),
+    "cross-site": Kind(
+        403,
+        "Another site's page asked",
+        "Something is only changed from this service's own pages, or with a token.",
+    ),
+    "account-refused": Kind(
+        422, "The account cannot be like that", "The detail says what to mend."
+    ),
+    "account-unknown": Kind(404, "There is no such account", "GET /api/v1/accounts lists them."),
+    "token-unknown": Kind(
+        404, "There is no such token", "GET /api/v1/tokens lists those that hold."
+    ),
+    "case-unknown": Kind(
+        404, "There is no such case", "GET /api/v1/cases lists those that you may see."
+    ),
+    "case-not-allowed": Kind(
+        409,
+        "It cannot be done from where the case stands",
+        "The member stage says where it stands, actor and at who brought it there and when, and "
+        "allowed what can be done.",
+    ),
+    "case-moved-on": Kind(
+        409,
+        "Somebody was faster",
+        "The member step is the case's last step; read its timeline and decide again.",
+    ),
+    "case-not-accountable": Kind(
+        403,
+        "Another organisation answers for the case",
+        "The member organisation says which. Ask them, or the centre of the place.",
+    ),
+    "case-circular": Kind(
+        409,
+        "The case came from there",
+        "They escalated it because they could not solve it. Name another organisation, or work on "
+        "it where it is.",
+    ),
+    "case-highest": Kind(
+        409,
+        "Nobody is above",
+        "The case is with the city. Transfer it, or call the organisations together.",
+    ),
+    "case-not-lower": Kind(
+        422, "That level is not below", "A case is delegated downwards; to send it up, escalate it."
+    ),
+    "same-organisation": Kind(
+        409, "They answer for the case already", "Name another organisation."
+    ),
+    "same-case": Kind(422, "The two are one case", "Name the other one."),
+    "not-merged": Kind(
+        409, "The case is part of no other", "The member merged_into of a case says of which it is."
+    ),
+    "organisation-unknown": Kind(
+        422, "There is no such organisation", "GET /api/v1/catalogue lists the organisations."
+    ),
+    "kind-unknown": Kind(
+        422, "The catalogue has no such kind", "GET /api/v1/case-kinds lists them."
+    ),
+    "catalogue-refused": Kind(
+        422, "The catalogue cannot be changed like that", "The detail says what to mend."
+    ),
+    "responsibility-unknown": Kind(
+        404, "No such rule is in force", "GET /api/v1/responsibilities lists them."
+    ),
     "reason-missing": Kind(
         422,
         "A reason is missing",
         "To decline, to call back and to override what speaks against somebody needs a reason.",
+    ),
+    "calendar-unknown": Kind(404, "There is no such calendar", "GET /api/v1/calendars lists them."),
+    "calendar-refused": Kind(
+        422,
+        "The calendar cannot be",
+        "Hours rise and do not overlap, the time zone is an IANA name, and some time of the week "
+        "is open: in a calendar that never opens nothing would ever be due.",
+    ),
+    "calendar-day-unknown": Kind(
+        404,
+        "The day has no hours of its own",
+        "It is as its weekday and the public holidays make it; "
+        "GET /api/v1/calendars/{name}/days shows which days were given hours.",
+    ),
+    "service-time-unknown": Kind(
+        404, "There is no such service time", "GET /api/v1/service-times lists those in force."
+    ),
+    "service-time-refused": Kind(
+        422,
+        "The service time cannot be put in force",
+        "Its time cannot be, or it would change what cases were judged by already.",
+    ),
+    "supervision-unknown": Kind(
+        404, "There is no such supervision order", "GET /api/v1/supervision lists them."
+    ),
+    "supervision-closed": Kind(
+        409, "The supervision order is closed", "Issue a new one with POST /api/v1/supervision."
+    ),
+    "supervision-of-itself": Kind(
+        422,
+        "An organisation cannot supervise itself",
+        "Let the organisation above it issue the order.",
+    ),
+    "not-supervised": Kind(
+        403,
+        "The order was issued to another organisation",
+        "Only the organisation that it was issued to answers it.",
+    ),
+    "not-issuer": Kind(
+        403,
+        "Another organisation issued the order",
+        "Only the organisation that issued it closes it; the supervised answers it.",
+    ),
+    "acting-unknown": Kind(
+        422,
+        "It is not said for which organisation",
+        "The account belongs to none: name the organisation that you act for as acting.",
+    ),
+    "acting-for-another": Kind(
+        403,
+        "The account belongs to another organisation",
+        "Leave acting out, or name the organisation of the account.",
     ),
     "key-reused": Kind(
         422,
@@ -294,6 +493,13 @@ _NAMES = {
     "unknown_resource": "resource-unknown", "withdrawn": "resource-withdrawn",
     "facility": "resource-is-a-place", "not_available": "resource-not-available",
     "taken": "resource-taken", "unknown_assignment": "assignment-unknown",
+    "unknown_calendar": "calendar-unknown",
+    "unknown_service_time": "service-time-unknown", "unknown_supervision": "supervision-unknown",
+    "unknown_case": "case-unknown", "not_allowed": "case-not-allowed",
+    "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
+    "circular": "case-circular", "highest_level": "case-highest",
+    "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
+    "unknown_kind": "kind-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",

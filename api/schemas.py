@@ -116,6 +116,9 @@ def _torn(value: str) -> bool:
 Word = Annotated[
     str, Field(min_length=1, max_length=200), AfterValidator(_no_nul), AfterValidator(_not_blank)
 ]
+Actor = Annotated[
+    Word | None, Field(description="for whom another system asks; people act in their own name")
+]
 Line = Annotated[
     str, Field(min_length=1, max_length=500), AfterValidator(_no_nul), AfterValidator(_not_blank)
 ]

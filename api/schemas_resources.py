@@ -39,6 +39,7 @@ class OrganisationOf(Outgoing):
     parent: str | None
     area_layer: str | None
     area: str | None = Field(description="that it serves")
+    calendar: str | None = Field(description="when it works; null: as the one above it")
 
 
 class Catalogue(Outgoing):

@@ -1,4 +1,4 @@
-"""The workers: deliver messages and keep the house, in `serve` beside the web server or alone."""
+"""The workers: deliver messages, fire timers and keep the house, in `serve` or alone."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ from data.server_programs import ServerError
 
 LANES = 50  # subscribers served at the same time
 TURN_S = 20.0  # after which a subscriber with a long queue lets others go first
-POLL_S = 1.0  # for retries that have come due, and for jobs of dead workers
+POLL_S = 1.0  # for retries and timers that have come due, and for jobs of dead workers
 HEARTBEAT_S, DEAD_S = 2.0, 8.0  # a worker silent for the latter is dead, and its jobs are freed
 END_S = 3.0  # for what is under way at the end; what is cut off is tried again
 RESTART_S = 1.0
@@ -117,9 +117,11 @@ class Worker:
                 )
             )
             watching = group.create_task(_watch(app, db))
+            keeping = group.create_task(_keep_time(db))
             ending = group.create_task(self._ending.wait())
-            await asyncio.wait((working, watching, ending), return_when=asyncio.FIRST_COMPLETED)
-            for task in (working, watching, ending):
+            tasks = (working, watching, keeping, ending)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 task.cancel()
 
 
@@ -145,6 +147,15 @@ async def _watch(app: App, db: Database) -> None:
             if job.id is not None:
                 await _throw_away(app, job.id)
         await db.write(jobs.start_lanes)
+        await asyncio.sleep(POLL_S)
+
+
+async def _keep_time(db: Database) -> None:
+    """Do what cannot wait for its hour; several workers share it."""
+    while True:
+        for run in upkeep.ALWAYS.values():
+            while await db.write(run):
+                pass
         await asyncio.sleep(POLL_S)
 
 
@@ -176,8 +187,8 @@ def _schedule(app: App, db: Database, name: str, task: upkeep.Task) -> None:
     @app.periodic(cron=task.cron)
     @app.task(name=name, queue=jobs.QUEUE, queueing_lock=name, lock=name)
     async def run(timestamp: int) -> None:
-        removed = await db.write(task.run, _now())
-        log.info("%s: %s rows", name, removed)
+        changed = await db.write(task.run, _now())
+        log.info("%s: %s rows", name, changed)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

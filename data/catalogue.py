@@ -61,7 +61,7 @@ SELECT name, title, title_en, cycle_days, anchor,
 FROM shift ORDER BY name
 """
 _ORGANISATIONS = """
-SELECT o.code, o.name, o.role, p.code AS parent, a.layer AS area_layer, a.code AS area
+SELECT o.code, o.name, o.role, p.code AS parent, a.layer AS area_layer, a.code AS area, o.calendar
 FROM organisation o LEFT JOIN organisation p ON p.id = o.parent_id
 LEFT JOIN area a ON a.id = o.area_id
 ORDER BY o.code
@@ -126,13 +126,14 @@ class ShiftGiven(Titled):
 
 
 class OrganisationGiven(_Entry):
-    """An organisation; `parent` is a code, `area` a code or layer:code."""
+    """An organisation; `parent` is a code, `area` a code or layer:code, `calendar` a name."""
 
     code: Word
     name: Word
     role: Annotated[str, Field(pattern=f"^({'|'.join(ROLES)})$")]
     parent: Word | None = None
     area: Word | None = None
+    calendar: Word | None = None
 
 
 class Catalogue(_Entry):
@@ -190,13 +191,14 @@ WHERE (k.title, k.title_en, k.cycle_days, k.anchor, k.hours) <>
       (excluded.title, excluded.title_en, excluded.cycle_days, excluded.anchor, excluded.hours)
 """
 _SAVE_ORGANISATION = """
-INSERT INTO organisation AS k (code, name, role, parent_id, area_id)
-VALUES (:code, :name, :role, (SELECT id FROM organisation WHERE code = :parent), :area_id)
+INSERT INTO organisation AS k (code, name, role, parent_id, area_id, calendar)
+VALUES (:code, :name, :role, (SELECT id FROM organisation WHERE code = :parent), :area_id,
+        :calendar)
 ON CONFLICT (code) DO UPDATE
 SET name = excluded.name, role = excluded.role, parent_id = excluded.parent_id,
-    area_id = excluded.area_id
-WHERE (k.name, k.role, k.parent_id, k.area_id)
-      IS DISTINCT FROM (excluded.name, excluded.role, excluded.parent_id, excluded.area_id)
+    area_id = excluded.area_id, calendar = excluded.calendar
+WHERE (k.name, k.role, k.parent_id, k.area_id, k.calendar) IS DISTINCT FROM
+      (excluded.name, excluded.role, excluded.parent_id, excluded.area_id, excluded.calendar)
 """
 
 
@@ -248,7 +250,13 @@ def _organisations(
 ) -> list[dict[str, Any]]:
     """The rows in an order in which every parent comes before those below it."""
     found = areas_named.find(connection, [each.area for each in given if each.area])
+    there = set(connection.execute(text("SELECT name FROM calendar")).scalars())
     for each in given:
+        if each.calendar is not None and each.calendar not in there:
+            raise CatalogueError(
+                f"organisation {each.code}: there is no calendar {each.calendar!r}; there are "
+                f"{', '.join(sorted(there))}"
+            )
         area = found[each.area] if each.area else None
         if isinstance(area, str):
             raise CatalogueError(f"organisation {each.code}: {area}")

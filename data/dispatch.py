@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import Connection, RowMapping, TextClause, text
 from sqlalchemy.exc import IntegrityError
 
-from data import assignments, events, refusals
+from data import assignments, cases, events, refusals
 from data.assignments import Assignment, Dispatch
 from data.deployment_people import deployed
 from data.refusals import DispatchError
@@ -263,21 +263,14 @@ def close_incident(
     DispatchError
         There is no such incident, it is closed, or somebody is under way (`facts` say who).
     """
-    incident = _open_incident(connection, incident_id, _INCIDENT_LOCKED)
+    _open_incident(connection, incident_id, _INCIDENT_LOCKED)
     tasks = _under_way(connection, incident_id)
     if tasks and recall_reason is None:
         raise refusals.still_under_way(incident_id, tasks)
     if recall_reason is not None:
         refusals.need(recall_reason, "recall_reason", "To call people back")
     recalled = _move(connection, tasks, "recalled", actor, recall_reason or "")
-    connection.execute(
-        text("UPDATE incident SET closed = clock_timestamp(), outcome = :outcome WHERE id = :id"),
-        {"id": incident_id, "outcome": outcome},
-    )
-    said = {"actor": actor, "outcome": outcome}
-    events.record(
-        connection, "incident.closed", said, incident_id=incident_id, area_id=incident["area_id"]
-    )
+    cases.settle(connection, incident_id, actor=actor, outcome=outcome)
     return recalled
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import addresses, placement
+from data import addresses, clocks, events, placement
+from data.calendars import CalendarRefusedError
 from data.errors import InputError
 from data.placement import Place
 from data.settings import settings
@@ -138,12 +139,23 @@ def set_source(connection: Connection, name: str, **facts: Any) -> None:
 
 # --- taking in ----------------------------------------------------------------------------------
 
-# What follows a report's row, in its statement: the incident that it opens, and word of it.
+# What follows a report's row, in its statement: the case that it opens, and word of it.
 _OPEN = """
 RETURNING id, received, source, external_id, kind, geom, area_id, method, triage
+), answering AS (
+    SELECT c.* FROM stored s CROSS JOIN LATERAL open_case(
+        s.kind, s.area_id, clock_timestamp()) c
 ), opened AS (
-    INSERT INTO incident (id, opened, kind, urgency, geom, area_id)
-    SELECT id, received, kind, :urgency, geom, area_id FROM stored
+    INSERT INTO incident (id, opened, kind, urgency, geom, area_id, stage, since, level,
+                          organisation_id)
+    SELECT s.id, s.received, s.kind, :urgency, s.geom, s.area_id, a.stage, s.received, a.level,
+           a.organisation_id
+    FROM stored s CROSS JOIN answering a
+), stepped AS (
+    INSERT INTO case_step (incident_id, at, action, stage, level, organisation_id, actor, data)
+    SELECT s.id, s.received, 'open', a.stage, a.level, a.organisation_id, s.source,
+           jsonb_build_object('rule', a.rule_id)
+    FROM stored s CROSS JOIN answering a
 ), told AS (
     INSERT INTO event (kind, incident_id, area_id, data)
     SELECT 'report.received', s.id, s.area_id, jsonb_build_object(
@@ -253,8 +265,18 @@ def submit(connection: Connection, new: NewReport) -> tuple[int, bool]:
         }
         number = connection.execute(STORE, values).scalar()
     if number is not None:
+        _start_clock(connection, int(number))
         return int(number), True
     return _number(connection, new.source, new.external_id), False
+
+
+def _start_clock(connection: Connection, number: int) -> None:
+    """Start the time to handle it; a report is taken in whatever the calendars are like."""
+    try:
+        clocks.start_handling(connection, number)
+    except CalendarRefusedError as error:
+        said = {"name": clocks.HANDLE, "error": str(error)}
+        events.record(connection, "clock.refused", said, incident_id=number)
 
 
 _AREA = text("SELECT area_id FROM report WHERE id = :id")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests
+from data import events, positions, requests, supervision, timers, visit_plans, watching
 from data.settings import settings
 
 
@@ -17,7 +17,7 @@ class Task:
     Attributes
     ----------
     cron : when, in UTC: minute, hour, day of the month, month, day of the week
-    run : called with the connection and the time; returns how many rows it removed
+    run : called with the connection and the time; returns how many rows it changed
     """
 
     cron: str
@@ -36,9 +36,19 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
 
+# What follows by itself when a clock comes to a stage: another is another line here.
+timers.on("order", timers.EVERY, supervision.issue_by_itself)
+
+# What cannot wait for its hour: called every moment by every worker, again until it returns 0.
+ALWAYS: dict[str, Callable[[Connection], int]] = {
+    "fire timers": timers.fire,
+}
+
 # Another periodic task is another line here.
 TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "look at watched places": Task("* * * * *", watching.look),
+    "make visits due": Task("*/5 * * * *", visit_plans.keep),
 }

@@ -7,6 +7,7 @@ does not count is set here, in one place, to be believable.
 from typing import NamedTuple
 
 from data.catalogue import Titled
+from gis.calendars import Unit
 
 SOURCE = "demonstration"
 
@@ -181,3 +182,35 @@ RULES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "排水堵塞": ((*GRID, "staff"), ("public_works",)),
 }
 """Kind of matter: kinds of resources that are asked, and skills that are wanted."""
+
+# --- how long things may take ---------------------------------------------------------------------
+
+AROUND_THE_CLOCK = ("police", "fire")
+"""Bodies that never close; the others work office hours, as those above them do."""
+
+
+class Allowance(NamedTuple):
+    """A service time of the city: amount and unit, and the calendar if not the organisation's."""
+
+    amount: float
+    unit: Unit
+    calendar: str | None = None
+    order_after_h: float | None = None
+
+
+SIMPLE = Allowance(1, "working_days", order_after_h=7)
+GENERAL = Allowance(7, "working_days", order_after_h=14)
+COMPLEX = Allowance(20, "working_days", order_after_h=35)
+"""A day for simple matters, seven for general and twenty for complex ones (Dongzhi's 综治 rule)."""
+LIFE_SAFETY = Allowance(2, "hours", "always", 2)
+UTILITIES = Allowance(24, "hours", "always", 24)
+"""Two hours where life is at stake and 24 for utilities (Beijing's draft for 12345)."""
+HANDLING: dict[str | None, Allowance] = {
+    None: GENERAL,
+    "噪音扰民": SIMPLE, "占道经营": SIMPLE, "违规停车": SIMPLE, "垃圾堆放": SIMPLE,
+    "电动车违规充电": SIMPLE, "烟花爆竹": SIMPLE,
+    "井盖缺失": LIFE_SAFETY, "树木倒伏": LIFE_SAFETY, "消防隐患": LIFE_SAFETY,
+    "路灯故障": UTILITIES, "排水堵塞": UTILITIES, "路面破损": UTILITIES,
+    "物业纠纷": COMPLEX, "劳资纠纷": COMPLEX,
+}  # fmt: skip
+"""Kind of matter: the time from its report to its end; None: of all others."""

@@ -14,10 +14,22 @@ import pandas as pd
 import shapely
 from sqlalchemy import Connection, Engine, text
 
-from data import addresses, areas, catalogue, intake, reports, resource_files, roads, rules
-from data.foshan import extract, feed, governance, people
+from data import (
+    addresses,
+    areas,
+    catalogue,
+    clocks,
+    intake,
+    reports,
+    resource_files,
+    roads,
+    rules,
+    service_times,
+)
+from data.foshan import answering, extract, feed, governance, people
 from data.foshan.city import City, generate
 from data.rules import Rule
+from data.service_times import Case, ServiceTime
 
 Progress = Callable[[str, float], None]
 
@@ -37,6 +49,7 @@ SOURCES = {
     "grid-worker": ("网格员上报", "gcj02", 15.0),
     "walk-in": ("综治中心来访", None, None),
 }
+SINCE = datetime(2020, 1, 1, tzinfo=UTC)  # the service times hold: before anything was reported
 MADE_UP = "borders made up for demonstration; names and codes: china-division 2.7.0 (MIT)"
 
 
@@ -183,6 +196,8 @@ def load_people(engine: Engine, seed: int = 4406, progress: Progress = lambda _w
         settled = _settled(connection)
         catalogue.save(connection, people.catalogue(settled))
         _rules(connection)
+        _service_times(connection)
+        answering.load(connection, list(settled.towns["code"]))
     options = resource_files.Options(governance.SOURCE, datum="wgs84", all_or_nothing=True)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people.parquet"
@@ -215,6 +230,22 @@ def _rules(connection: Connection) -> None:
         if kind not in there:
             rule = Rule(kind, resource_kinds, skills)
             rules.put(connection, rule, actor=governance.SOURCE, reason="demonstration city")
+
+
+def _service_times(connection: Connection) -> None:
+    """How long the handling of a matter may take; those that there are stay as they are."""
+    now = datetime.now(UTC)
+    if service_times.as_of(connection, now, clocks.HANDLE):
+        return
+    for kind, allowance in governance.HANDLING.items():
+        rule = ServiceTime(
+            Case(clocks.HANDLE, kind), allowance.amount, allowance.unit, allowance.calendar,
+            order_after_h=allowance.order_after_h,
+        )  # fmt: skip
+        service_times.put(
+            connection, rule, since=SINCE, now=now, actor=governance.SOURCE,
+            reason="demonstration city",
+        )  # fmt: skip
 
 
 def load_day(engine: Engine, count: int = 3230, progress: Progress = lambda _w, _s: None) -> None:

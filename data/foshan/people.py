@@ -22,7 +22,8 @@ def catalogue(drawn: Drawn) -> Catalogue:
     bodies: list[OrganisationGiven] = []
     for key, body in BODIES.items():
         top = f"{key}-440600"
-        bodies.append(_body(top, body.city, body.role, None, f"city:{facts.CITY}"))
+        calendar = "always" if key in governance.AROUND_THE_CLOCK else "office"
+        bodies.append(_body(top, body.city, body.role, None, f"city:{facts.CITY}", calendar))
         for code in sorted({town[:6] for town in towns.index}):
             name = body.district.format(districts[code])
             area = f"district:{code}000000"
@@ -37,8 +38,12 @@ def catalogue(drawn: Drawn) -> Catalogue:
     return Catalogue(skills=list(governance.SKILLS), organisations=bodies)
 
 
-def _body(code: str, name: str, role: str, parent: str | None, area: str) -> OrganisationGiven:
-    return OrganisationGiven(code=code, name=name, role=role, parent=parent, area=area)
+def _body(
+    code: str, name: str, role: str, parent: str | None, area: str, calendar: str | None = None
+) -> OrganisationGiven:
+    return OrganisationGiven(
+        code=code, name=name, role=role, parent=parent, area=area, calendar=calendar
+    )
 
 
 def roster(drawn: Drawn, seed: int = 4406) -> pd.DataFrame:

@@ -9,7 +9,34 @@ that one instant, which lies a moment after its commit, so that no reader can ha
 same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 """
 
-from data.schema import city, dispatch, messages, reports, resources
+from data.schema import (
+    accounts,
+    assessments,
+    cases,
+    city,
+    clocks,
+    dispatch,
+    messages,
+    records,
+    reports,
+    resources,
+    visits,
+    watched,
+)
 from data.schema.base import Base
 
-__all__ = ["Base", "city", "dispatch", "messages", "reports", "resources"]
+__all__ = [
+    "Base",
+    "accounts",
+    "assessments",
+    "cases",
+    "city",
+    "clocks",
+    "dispatch",
+    "messages",
+    "records",
+    "reports",
+    "resources",
+    "visits",
+    "watched",
+]

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from data.schema.base import EMPTY, NOW, Base, identity, one_of
+from data.stages import STAGES
 
 # From being sent to the end; `ACTIVE` ones are a load on the resource.
 ACTIVE = ("sent", "accepted", "on_the_way", "on_scene")
@@ -18,9 +19,10 @@ ATTENDANCES = ("planned", "checked_in", "checked_out", "absent", "cancelled")
 
 
 class Incident(Base):
-    """Something that people are sent to. It has the number of the report that opened it.
+    """A case: something that people are sent to, and that is followed until the reporter agrees.
 
-    Later reports of the same trouble name it in `report.incident_id`.
+    It has the number of the report that opened it. Later reports of the same trouble name it in
+    `report.incident_id`. Exactly one organisation answers for it at any moment.
     """
 
     __tablename__ = "incident"
@@ -34,10 +36,28 @@ class Incident(Base):
     urgency: Mapped[int] = mapped_column(server_default=text("3"))  # 1 at once … 5 some day
     geom: Mapped[Any] = mapped_column(Geometry("POINT", 4326, spatial_index=False), nullable=True)
     area_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"))
+    stage: Mapped[str] = mapped_column(server_default="received")
+    since: Mapped[datetime] = mapped_column(server_default=NOW)  # it is in the stage
+    level: Mapped[int] = mapped_column(server_default=text("4"))  # that works on it: 4 grid, 0 city
+    organisation_id: Mapped[int] = mapped_column(
+        ForeignKey("organisation.id"), server_default=text("the_desk()")
+    )
+    solved: Mapped[datetime | None]
+    solved_level: Mapped[int | None]
+    bounces: Mapped[int] = mapped_column(server_default=text("0"))  # declined, returned
+    reopened: Mapped[int] = mapped_column(server_default=text("0"))
+    merged_into: Mapped[int | None] = mapped_column(ForeignKey("incident.id"))
     __table_args__ = (
         CheckConstraint("urgency BETWEEN 1 AND 5", name="urgency_is_a_class"),
+        CheckConstraint("level BETWEEN 0 AND 4", name="level_is_a_level"),
+        CheckConstraint("(stage = 'closed') = (closed IS NOT NULL)", name="closed_is_a_stage"),
+        CheckConstraint("merged_into IS NULL OR closed IS NOT NULL", name="merged_is_closed"),
+        one_of("stage", STAGES),
         Index("incident_open", "urgency", "opened", postgresql_where=text("closed IS NULL")),
         Index("incident_by_area", "area_id", "opened"),
+        Index("incident_by_organisation", "organisation_id", "opened"),
+        Index("incident_by_time", "opened"),
+        Index("incident_merged", "merged_into", postgresql_where=text("merged_into IS NOT NULL")),
     )
 
 

@@ -42,7 +42,17 @@ class Organisation(Base):
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     area_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"))  # that it serves
     attributes: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)
-    __table_args__ = (one_of("role", ROLES),)
+    # When it works; null: as the organisation above it.
+    calendar: Mapped[str | None] = mapped_column(ForeignKey("calendar.name"))
+    dissolved: Mapped[datetime | None]
+    successor_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
+    __table_args__ = (
+        one_of("role", ROLES),
+        CheckConstraint(
+            "(dissolved IS NULL) = (successor_id IS NULL)", name="dissolved_has_a_successor"
+        ),
+        Index("organisation_by_area", "area_id"),
+    )
 
 
 class ResourceKind(Base):

@@ -9,7 +9,7 @@
   const NEED_REASON = ["declined", "recalled"];
   const SETTLE_MS = 700; // a list that was put in another order takes no click meant for the old one
   const REFRESH_MS = 30000; // positions grow old although nothing happens
-  const KINDS = [...STAGES, ...OVER].map((state) => `assignment.${state}`).concat("incident.closed");
+  const KINDS = [...STAGES, ...OVER].map((state) => `assignment.${state}`).concat("case.closed");
   let state = wangge.state = data.state;
 
   // What stays the same is not touched, and who had the focus keeps it.
@@ -201,9 +201,11 @@
   const read = wangge.reader(data.address, show);
 
   wangge.finish = (map) => {
-    const remembered = $("actor");
-    remembered.value = localStorage.getItem("wangge.actor") ?? "";
-    remembered.addEventListener("input", () => { localStorage.setItem("wangge.actor", remembered.value.trim()); refuse(""); });
+    const remembered = $("actor"); // who is signed in stands there; a program's name does not
+    if (remembered.type !== "hidden") {
+      remembered.value = localStorage.getItem("wangge.actor") ?? "";
+      remembered.addEventListener("input", () => { localStorage.setItem("wangge.actor", remembered.value.trim()); refuse(""); });
+    }
     wangge.synchronise(data.now);
     show(state);
     map.setMinZoom(8); // who could go may be at the other end of the city

@@ -3,7 +3,7 @@
 (() => {
   const { data, layers, t, esc } = wangge;
   const $ = (id) => document.getElementById(id);
-  const KINDS = ["report.received", "incident.closed",
+  const KINDS = ["report.received", "case.closed",
     ...["sent", "accepted", "on_the_way", "on_scene", "done", "declined", "recalled"].map((s) => `assignment.${s}`)];
   const NEW_MS = 8000; // for so long a new one is tinted
   const LATE_S = 20; // events come by themselves; this is for what has no event, as a confirmed place

@@ -26,7 +26,7 @@ def engine(town: str) -> Engine:
 def _alone(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("UPDATE resource SET withdrawn = now() WHERE withdrawn IS NULL"))
-        connection.execute(text("DELETE FROM incident"))
+        connection.execute(text("TRUNCATE incident CASCADE"))
 
 
 def person(engine: Engine, column: float, row: float, **facts: Any) -> int:

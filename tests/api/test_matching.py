@@ -26,7 +26,9 @@ def engine(town: str) -> Engine:
 def _alone(engine: Engine) -> None:
     """Nothing is open and nobody there but what a test makes."""
     with engine.begin() as connection:
-        connection.execute(text("UPDATE incident SET closed = now() WHERE closed IS NULL"))
+        connection.execute(
+            text("UPDATE incident SET closed = now(), stage = 'closed' WHERE closed IS NULL")
+        )
         connection.execute(text("UPDATE resource SET withdrawn = now() WHERE withdrawn IS NULL"))
 
 

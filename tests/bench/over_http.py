@@ -14,6 +14,7 @@ import psycopg
 
 from layers import console
 from tests.bench.setting import city, points, spread
+from tests.doors import TOKEN
 
 CLIENTS = (1, 8, 32)
 SECONDS = 5.0
@@ -50,7 +51,9 @@ def served(url: str) -> Iterator[int]:
     port = free_port()
     env = {**os.environ, "WANGGE_DATABASE_URL": url}
     app = [sys.executable, "-m", "uvicorn", "--factory", "api.main:create_app"]
-    service = subprocess.Popen([*app, "--port", str(port), "--log-level", "error"], env=env)
+    # A connection of the pool may rest for as long as the run takes.
+    options = ["--port", str(port), "--log-level", "error", "--timeout-keep-alive", "600"]
+    service = subprocess.Popen([*app, *options], env=env)
     try:
         wait_for(port)
         yield port
@@ -98,7 +101,8 @@ async def _http(port: int) -> Ask:
 
     async def ask(lon: float, lat: float) -> None:
         path = f"/api/v1/locate?lon={lon}&lat={lat}&datum=wgs84"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        signed = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}"
+        writer.write(f"GET {path} HTTP/1.1\r\n{signed}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(head.decode())

@@ -324,7 +324,12 @@ def test_an_incident_is_not_closed_over_people_s_heads(connection: Connection) -
         connection, to, actor="us", outcome="quiet", recall_reason="it is quiet"
     )
     assert recalled == [task.id]
-    assert told(connection, to) == ["assignment.sent", "assignment.recalled", "incident.closed"]
+    assert told(connection, to) == [
+        "assignment.sent",
+        "assignment.recalled",
+        "case.resolved",
+        "case.closed",
+    ]
     for act in (
         lambda: send(connection, to, who),
         lambda: dispatch.recall(connection, to, actor="us", reason="again"),

@@ -343,7 +343,7 @@ def test_a_fresh_database_has_nothing_to_resume(fresh_database_url: str) -> None
 # --- kinds ----------------------------------------------------------------------------------------
 
 _SAID = re.compile(
-    r"""(?:(?:record|of_resources)\(\s*connection,\s*|SELECT\s|VALUES\s\()
+    r"""(?:(?:record|of_resources)\(\s*connection,\s*|SELECT\s|"event":\s)
         (?:"([a-z]+\.[a-z_]+)"|'([a-z]+\.[a-z_]+)')""",
     re.VERBOSE,
 )

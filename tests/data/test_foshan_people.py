@@ -1,5 +1,6 @@
 """The demonstration city's people: the article's numbers, roles without names, homes in place."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import geopandas as gpd
@@ -9,12 +10,13 @@ import pytest
 import shapely
 from sqlalchemy import text
 
-from data import areas, resource_files
+from data import areas, case_catalogue, clocks, resource_files, service_times
 from data.catalogue import Catalogue
-from data.foshan import facts, feed, governance, load, people
+from data.foshan import casework, facts, feed, governance, load, people
 from data.foshan.city import City, generate
 from data.foshan.overlays import SPECIALTIES
 from data.schema.resources import MODES
+from data.stages import STAGES
 
 CHANCHENG = "440604"
 
@@ -151,6 +153,7 @@ def test_what_people_name_is_there_and_rules_ask_for_what_there_is(
     assert set(local.organisation) <= {body.code for body in bodies}
     assert {body.role for body in bodies} == {"centre", "six", "other"}
     assert set(governance.RULES) == {kind for kind, *_ in feed.MATTERS}
+    assert set(governance.HANDLING) - {None} <= set(governance.RULES)
     offered = local.assign(skill=local.skills.fillna("").str.split(";")).explode("skill")
     for kind, (kinds, wanted) in governance.RULES.items():
         found = offered[offered.kind.isin(kinds)]
@@ -188,9 +191,24 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
             """)
         ).one()
         rules = connection.execute(text("SELECT count(*) FROM dispatch_rule")).scalar_one()
+        kinds = case_catalogue.kinds(connection)
+        unanswered = case_catalogue.unanswered(connection)
     assert count.value_counts().to_dict() == roster.kind.value_counts().to_dict()
     assert tuple(placed) == (0, 0)
     assert rules == 1 + len(governance.RULES)
+    with engine.connect() as connection:
+        times = service_times.as_of(connection, datetime.now(UTC), clocks.HANDLE)
+    assert {row["kind"] for row in times} == set(governance.HANDLING)
+    assert set(governance.RULES) <= {kind["code"] for kind in kinds}
+    assert unanswered == []
+    assert casework.is_missing(engine)
+    casework.load(engine)
+    assert not casework.is_missing(engine)
+    with engine.connect() as connection:
+        stages = connection.execute(text("SELECT DISTINCT stage FROM incident")).scalars().all()
+        merged = connection.execute(text("SELECT count(merged_into) FROM incident")).scalar_one()
+    # The others are reached by whistles, referrals and return visits.
+    assert set(STAGES) - set(stages) == {"referred", "return_visit"} and merged == 1
     roster.to_parquet(tmp_path / "again.parquet")
     again = resource_files.run(
         engine, tmp_path / "again.parquet", resource_files.Options(governance.SOURCE, datum="wgs84")

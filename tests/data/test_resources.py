@@ -406,7 +406,7 @@ def test_a_catalogue_is_added_changed_and_the_same_is_left_alone(connection):
     assert late["minutes"] == [[0, 360], [1320, 1800], [9960, 10080]]  # over the week's end
     assert (late["cycle_days"], late["anchor"]) == (7, date(2024, 1, 1))
     assert [(o["code"], o["parent"], o["area"]) for o in listed["organisations"]] == [
-        ("a", None, VILLAGES[0]), ("b", "a", None),
+        ("a", None, VILLAGES[0]), ("b", "a", None), ("desk", None, None),
     ]  # fmt: skip
 
 

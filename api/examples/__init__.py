@@ -4,9 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
-_EXAMPLES: dict[str, Any] = json.loads(
-    Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
-)
+_EXAMPLES: dict[str, Any] = {}
+for _file in sorted(Path(__file__).parent.glob("*.json")):
+    _EXAMPLES |= json.loads(_file.read_text(encoding="utf-8"))
+
+
+def of(name: str) -> Any:
+    """The example of a name: of a request as OpenAPI lists them, or of an answer."""
+    return _EXAMPLES[name]
+
 
 # Of requests: as OpenAPI lists them, each with a summary.
 BATCH_REQUEST: dict[str, Any] = _EXAMPLES["batch_request"]
