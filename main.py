@@ -47,6 +47,8 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except typer.Exit:
+            raise
         except KeyboardInterrupt:
             console.fail("stopped; what was not finished was not taken in")
             raise typer.Exit(130) from None
@@ -307,13 +309,17 @@ def status() -> None:
 @app.command("roads")
 @guarded
 def build_roads(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="an OpenStreetMap extract, .osm.pbf")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="go back to straight lines")] = False,
 ) -> None:
     """Let travel times follow the roads of an OpenStreetMap extract (PBF)."""
     from data import roads
 
-    if remove == (file is not None):
+    if file is None and not remove:
+        console.out.print(context.get_help(), highlight=False, markup=False)
+        raise typer.Exit(2)
+    if file is not None and remove:
         raise ValueError("name an extract, as in `roads city.osm.pbf`, or give --remove.")
     if file is None:
         gone = roads.remove(settings().home)
@@ -453,6 +459,7 @@ def import_reports(
     _taken_in(f"{file.name} → {layer}", done)
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
+    _refuse_if_nothing_came(file, done.rows, done.rejected)
 
 
 @bring.command("records")
@@ -505,6 +512,12 @@ def _rejected(reasons: dict[str, int], where: Path | None) -> None:
         console.out.print(f"the rejected rows are in {escape(str(where))}, each with why")
 
 
+def _refuse_if_nothing_came(file: Path, rows: int, rejected: int) -> None:
+    """A script must not take a file for taken in of which no row was."""
+    if rows and rejected == rows:
+        raise ValueError(f"every row of {file.name} was rejected; nothing was taken in")
+
+
 @bring.command("addresses")
 @guarded
 def import_addresses(
@@ -527,6 +540,8 @@ def import_addresses(
     console.pairs(file.name, counts)
     for row, reason in done.rejected[:10]:
         console.out.print(f"  row {row:,}: {escape(reason)}")
+    rejected = len(done.rejected)
+    _refuse_if_nothing_came(file, done.added + done.known + rejected, rejected)
 
 
 @bring.command("resources")
@@ -556,6 +571,7 @@ def import_resources(
         console.out.print(note)
     console.pairs(file.name, done.lines())
     _rejected(done.reasons, done.rejects)
+    _refuse_if_nothing_came(file, done.rows, done.rejected)
 
 
 @bring.command("catalogue")

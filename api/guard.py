@@ -1,9 +1,10 @@
 """What holds for every request: its size, the headers that protect a page, no bare error."""
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, unexpected
+from api.problems import Problem, answer, unexpected
 
 MAX_BODY = 10_000_000
 MAX_FILE = 20_000_000 + 100_000  # a file that is attached, with what a form puts around it
@@ -62,7 +63,7 @@ class Guard:
             problem = error if isinstance(error, Problem) else unexpected(error)
             if began:  # the client sees a cut answer; the log has the reason
                 raise
-            await problem.response()(scope, receive, guarded)
+            await answer(Request(scope), problem)(scope, receive, guarded)
 
 
 def _attaches(scope: Scope) -> bool:

@@ -119,7 +119,9 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         app.state.hub = Hub(named, app.state.database, ours=url is None)
         app.state.database.committed = app.state.hub.wake
         async with ways.opened() as app.state.channels:
+            warming = asyncio.create_task(app.state.grounds.warm(app.state.database))
             yield
+            warming.cancel()
         await app.state.hub.close()
         await app.state.database.close()
 
