@@ -9,7 +9,20 @@ that one instant, which lies a moment after its commit, so that no reader can ha
 same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 """
 
-from data.schema import cases, city, clocks, dispatch, messages, reports, resources
+from data.schema import (
+    cases,
+    city,
+    clocks,
+    dispatch,
+    messages,
+    referrals,
+    reports,
+    resources,
+    whistles,
+)
 from data.schema.base import Base
 
-__all__ = ["Base", "cases", "city", "clocks", "dispatch", "messages", "reports", "resources"]
+__all__ = [
+    "Base", "cases", "city", "clocks", "dispatch", "messages", "referrals", "reports", "resources",
+    "whistles",
+]  # fmt: skip
