@@ -5,7 +5,7 @@ from dataclasses import dataclass
 KINDS = (
     "court", "procuratorate", "police", "petitions", "notary", "arbitration", "police_call",
 )  # fmt: skip
-"""诉调, 检调, 警调, 访调, 证调, 仲调; and what is not the police's, from 110 to the centre (非警务警情)."""
+"""诉调, 检调, 警调, 访调, 证调, 仲调; and what 110 hands over as not the police's (非警务警情)."""
 INWARDS_ONLY = ("police_call",)
 DIRECTIONS = ("out", "in")
 OPEN = ("offered", "accepted")

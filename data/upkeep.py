@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, supervision, timers
+from data import events, positions, requests, supervision, timers, whistle_rules, whistles
 from data.settings import settings
 
 
@@ -38,6 +38,8 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
 
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
+for _clock in whistle_rules.CLOCKS:
+    timers.on("late", _clock, whistles.escalate)
 
 # What cannot wait for its hour: called every moment by every worker, again until it returns 0.
 ALWAYS: dict[str, Callable[[Connection], int]] = {

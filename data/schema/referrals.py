@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from data.referral_rules import DIRECTIONS, INWARDS_ONLY, KINDS, STATES, TOLD
+from data.referral_rules import DIRECTIONS, KINDS, STATES, TOLD
 from data.schema.base import EMPTY, Base, identity, one_of
 
 _MOMENT = text("clock_timestamp()")
@@ -37,8 +37,7 @@ class Referral(Base):
         one_of("state", STATES),
         CheckConstraint("giver_id <> receiver_id", name="receiver_is_another"),
         CheckConstraint(
-            "direction = 'in' OR kind NOT IN ({})".format(", ".join(f"'{k}'" for k in INWARDS_ONLY)),
-            name="inwards_only",
+            "direction = 'in' OR kind <> 'police_call'", name="inwards_only"
         ),
         CheckConstraint(
             "(state IN ('offered', 'accepted')) = (ended IS NULL)"

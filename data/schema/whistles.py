@@ -15,7 +15,7 @@ _MOMENT = text("clock_timestamp()")
 
 
 class RedGrid(Base):
-    """A grid that may give departments orders (红格发令), and the organisation that speaks for it."""
+    """A grid that may give orders (红格发令), and the organisation that speaks for it."""
 
     __tablename__ = "red_grid"
     id: Mapped[int] = identity()

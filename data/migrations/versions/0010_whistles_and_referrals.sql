@@ -158,7 +158,7 @@ CREATE TABLE referral (
     CONSTRAINT direction_known CHECK (direction IN ('out', 'in')),
     CONSTRAINT state_known CHECK (state IN ('offered', 'accepted', 'declined', 'withdrawn', 'returned', 'concluded')),
     CONSTRAINT receiver_is_another CHECK (giver_id <> receiver_id),
-    CONSTRAINT inwards_only CHECK (direction = 'in' OR kind NOT IN ('police_call')),
+    CONSTRAINT inwards_only CHECK (direction = 'in' OR kind <> 'police_call'),
     CONSTRAINT ended_with_an_outcome CHECK ((state IN ('offered', 'accepted')) = (ended IS NULL) AND (ended IS NULL) = (outcome IS NULL)),
     FOREIGN KEY(incident_id) REFERENCES incident (id),
     FOREIGN KEY(giver_id) REFERENCES organisation (id),
