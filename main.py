@@ -25,9 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 bring = typer.Typer(
-    help="Bring areas, reports, addresses or resources in from files.", no_args_is_help=True
+    help="Bring areas, reports, records, addresses or resources in from files.",
+    no_args_is_help=True,
 )
 app.add_typer(bring, name="import")
+people = typer.Typer(help="Accounts of those who sign in.", no_args_is_help=True)
+app.add_typer(people, name="account")
+chain = typer.Typer(help="What was done and by whom.", no_args_is_help=True)
+app.add_typer(chain, name="audit")
 
 File = Annotated[Path, typer.Argument(help="the file")]
 LayerName = Annotated[str, typer.Option("--layer", help="the layer, as grid or beats")]
@@ -106,6 +111,70 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
         ) from None
 
 
+# --- who may --------------------------------------------------------------------------------------
+
+
+@people.command("add")
+@guarded
+def add_account(
+    login: Annotated[str, typer.Argument(help="the name to sign in by")],
+    role: Annotated[list[str], typer.Option(help="dispatcher, or dispatcher@town:440604010000")],
+    organisation: Annotated[str | None, typer.Option(help="code of the one they act for")] = None,
+) -> None:
+    """Make an account; its password is asked for, its second factor shown if a role needs one."""
+    from data import accounts, areas_named
+    from data.access import SECOND_FACTOR
+    from data.accounts import Grant
+
+    with ready().begin() as connection:
+        parts = [each.partition("@") for each in role]
+        found = areas_named.find(connection, [area for _, _, area in parts if area])
+        if wrong := [each for each in found.values() if isinstance(each, str)]:
+            raise ValueError(wrong[0])
+        grants = [Grant(name, getattr(found.get(area), "id", None)) for name, _, area in parts]
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        number = accounts.add(
+            connection, login, password, grants, actor="command line", organisation=organisation
+        )
+        console.out.print(f"Account {number}, {login}, is made.")
+        if any(each.role in SECOND_FACTOR for each in grants):
+            address = accounts.enrol(connection, number)
+            console.out.print("Into the authenticator app:", address, soft_wrap=True)
+
+
+@people.command("token")
+@guarded
+def add_token(
+    name: Annotated[str, typer.Argument(help="of the system; the actor of what it does")],
+    permission: Annotated[list[str], typer.Option(help="report.write; again for each")],
+) -> None:
+    """Make a token for another system; it is shown this once."""
+    from data import accounts
+
+    with ready().begin() as connection:
+        _, secret = accounts.add_token(connection, name, permission, actor="command line")
+    console.out.print(secret, soft_wrap=True, highlight=False)
+
+
+@chain.command("verify")
+@guarded
+def verify_audit(
+    head: Annotated[str | None, typer.Option(help="a seal of before, in hexadecimal")] = None,
+) -> None:
+    """Prove that no row of the audit was changed, taken out or put in between."""
+    from data import audit
+
+    with ready().connect() as connection:
+        proof = audit.verify(connection, bytes.fromhex(head) if head else None)
+    if proof.fault:
+        raise ValueError(f"after {proof.rows:,} rows that are right, {proof.fault}")
+    console.out.print(
+        f"{proof.rows:,} rows are as they were sealed; {proof.unsealed:,} are too new for a seal. "
+        f"The last seal is {proof.head.hex()}: keep it elsewhere.",
+        soft_wrap=True, highlight=False,
+    )  # fmt: skip
+
+
 # --- the service ----------------------------------------------------------------------------------
 
 
@@ -114,7 +183,7 @@ def moment(given: str | None, timezone: str | None = None) -> datetime | None:
 def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 12) -> None:
     """Set everything up, load the demonstration city, serve it and let things happen."""
     from data import server
-    from data.foshan import load
+    from data.foshan import accounts, casework, collected, load
 
     # A closed terminal and a polite kill end it as Ctrl-C does: with the server stopped.
     for end in (signal.SIGTERM, signal.SIGHUP):
@@ -131,10 +200,16 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
         if load.is_silent(engine):
             with console.share("Foshan") as progress:
                 load.load_day(engine, progress=progress)
+        if collected.is_missing(engine):
+            with console.share("Foshan") as progress:
+                collected.load(engine, progress=progress)
+        if casework.is_missing(engine):
+            casework.load(engine)
         with console.share("Roads") as progress:
             load.pave(engine, settings().home, progress)
+        keys = accounts.open_doors(engine, settings().home)
         engine.dispose()
-        _serve(settings().host, settings().port, rate)
+        _serve(settings().host, settings().port, rate, keys)
     except KeyboardInterrupt:
         console.out.print("stopped")
     finally:
@@ -150,7 +225,7 @@ def serve(host: str | None = None, port: int | None = None) -> None:
     _serve(host or settings().host, port or settings().port, 0)
 
 
-def _serve(host: str, port: int, rate: float) -> None:
+def _serve(host: str, port: int, rate: float, keys: Any = None) -> None:
     """Run the web server and a worker until stopped, with the demonstration's people."""
     from api.channels import ways
     from api.main import create_app
@@ -169,7 +244,9 @@ def _serve(host: str, port: int, rate: float) -> None:
         f"{at}/openapi.json). Ctrl-C stops it."
     )
     console.out.print(where, soft_wrap=True)
-    people = [Caller(at, rate), Crew(at)] if rate else []
+    if keys is not None:
+        console.out.print(keys.told, soft_wrap=True, highlight=False)
+    people = [Caller(at, rate, keys.token), Crew(at, keys.token)] if rate and keys else []
     for each in (worker, *people):
         each.start()
     try:
@@ -369,12 +446,51 @@ def import_reports(
     )  # fmt: skip
     with console.rows(file.name) as progress:
         done = intake.run(ready(), file, options, rejects=rejects, progress=progress)
-    for note in done.notes:
-        console.out.print(note)
-    console.pairs(f"{file.name} → {layer}", done.lines())
-    _rejected(done.reasons, done.rejects)
+    _taken_in(f"{file.name} → {layer}", done)
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
+
+
+@bring.command("records")
+@guarded
+def import_records(
+    file: File,
+    source: Annotated[str, typer.Option(help="who collects them")] = "file",
+    kind: Annotated[
+        str | None, typer.Option(help="of all rows: resident, dwelling, rental, firm, danger …")
+    ] = None,
+    layer: LayerName = "grid",
+    map: Maps = None,
+    mapping: Annotated[Path | None, typer.Option(help="YAML of field: column")] = None,
+    datum: Annotated[str | None, typer.Option(help="wgs84, gcj02, bd09, EPSG:… …")] = None,
+    timezone: Annotated[str | None, typer.Option(help="of times without one")] = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    all_or_nothing: Annotated[bool, typer.Option(help="one bad row and none is taken")] = False,
+    replace: Annotated[bool, typer.Option(help="withdraw those that the file lacks")] = False,
+    rejects: Annotated[Path | None, typer.Option(help="where rejected rows go")] = None,
+) -> None:
+    """Take collected records in, each in its grid; those known before are brought up to date."""
+    from data import intake
+    from data.record_intake import RecordOptions, RecordTarget
+
+    options = RecordOptions(
+        source, layer, tuple(map or ()), str(mapping) if mapping else None, datum, timezone,
+        encoding, sheet, all_or_nothing=all_or_nothing, kind=kind, replace=replace,
+    )  # fmt: skip
+    with console.rows(file.name) as progress:
+        done = intake.run(
+            ready(), file, options, target=RecordTarget, rejects=rejects, progress=progress
+        )
+    _taken_in(f"{file.name} → {layer}", done)
+
+
+def _taken_in(title: str, done: Any) -> None:
+    """Say what became of the rows of a file."""
+    for note in done.notes:
+        console.out.print(note)
+    console.pairs(title, done.lines())
+    _rejected(done.reasons, done.rejects)
 
 
 def _rejected(reasons: dict[str, int], where: Path | None) -> None:

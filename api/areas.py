@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field, field_validator
 
 from api import examples
+from api.access import may
 from api.answers import FOR_EVER_S, GeoJson, Json, cached
 from api.deps import Db
 from api.problems import Problem, documented
@@ -57,6 +58,7 @@ class Listing(Moments):
 
 @router.get(
     "/areas",
+    dependencies=[may("area.read")],
     summary="List the layers of the map",
     responses={200: {"model": Layers, **examples.ok(examples.LAYERS)}, **documented()},
 )
@@ -68,6 +70,7 @@ async def layers(db: Db) -> Response:
 
 @router.get(
     "/areas/{layer}",
+    dependencies=[may("area.read")],
     summary="List the areas of a layer",
     responses={
         200: {"model": AreaPage, **examples.ok(examples.PAGE)},
@@ -101,6 +104,7 @@ async def listing(layer: Layer, asked: Annotated[Listing, Query()], db: Db) -> R
 
 @router.get(
     "/areas/{layer}/{code}",
+    dependencies=[may("area.read")],
     summary="Read an area",
     responses={
         200: {"model": AreaShown, **examples.ok(examples.AREA)},
@@ -120,6 +124,7 @@ async def area(layer: Layer, code: Code, asked: Annotated[Moments, Query()], db:
 
 @router.get(
     "/areas/{layer}/{code}/versions/{version}",
+    dependencies=[may("area.read")],
     summary="Read the version of an area that an answer rests on",
     responses={
         200: {"model": Version, **examples.ok(examples.VERSION)},
@@ -145,6 +150,7 @@ async def version(
 
 @router.get(
     "/grids/{code}",
+    dependencies=[may("area.read")],
     tags=["grids"],
     summary="Read a grid with its whole history",
     responses={

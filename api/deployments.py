@@ -8,11 +8,12 @@ from fastapi import APIRouter, Body, Path, Query, Response
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Prose, Word
+from api.schemas import Actor, Prose
 from api.schemas_deployments import (
     AttendancePage,
     AttendanceShown,
@@ -26,6 +27,7 @@ from api.schemas_deployments import (
     State,
 )
 from data import attendance, candidates, deployments, reports
+from data.access import actor as acted
 from data.deployments import Shift, Site, Wanted
 from data.reports import ReportError
 from gis.travel import Travel
@@ -43,6 +45,7 @@ Language = Annotated[Lang, Query(description="of the words in the answer")]
 
 @router.post(
     "",
+    dependencies=[may("deployment.write")],
     status_code=201,
     summary="Plan many people to many places",
     responses={
@@ -77,7 +80,7 @@ def _plan(connection: Connection, given: DeploymentGiven, way: Travel, lang: Lan
         given.within_s,
         given.shifts_each,
     )
-    number = deployments.plan(connection, wanted, way, actor=given.actor)
+    number = deployments.plan(connection, wanted, way, actor=acted(given.actor))
     where = {"Location": f"{router.prefix}/{number}", **FRESH}
     return Json(_shown(connection, number, lang), 201, where)
 
@@ -101,6 +104,7 @@ def _site(connection: Connection, given: SiteGiven, n: int) -> Site:
 
 @router.get(
     "",
+    dependencies=[may("incident.read")],
     summary="List deployments",
     responses={
         200: {"model": Deployments, **examples.ok(examples.DEPLOYMENTS)},
@@ -124,6 +128,7 @@ async def listed(
 
 @router.get(
     "/{number}",
+    dependencies=[may("incident.read")],
     summary="Read a deployment as it stands",
     responses={
         200: {"model": DeploymentShown, **examples.ok(examples.DEPLOYMENT)},
@@ -139,6 +144,7 @@ async def read(number: Id, db: Db, lang: Language = "zh") -> Response:
 
 @router.get(
     "/{number}/people",
+    dependencies=[may("position.read")],
     summary="List who goes where",
     responses={
         200: {"model": AttendancePage, **examples.ok(examples.ATTENDANCES)},
@@ -181,6 +187,7 @@ async def people(
 
 @router.post(
     "/{number}/attendance",
+    dependencies=[may("deployment.write")],
     summary="Check somebody in or out, or mark them absent",
     responses={
         200: {"model": AttendanceShown, **examples.ok(examples.ATTENDANCE)},
@@ -202,7 +209,7 @@ def _mark(connection: Connection, number: int, said: Marked) -> Response:
         number,
         said.resource,
         said.state,
-        actor=said.actor,
+        actor=acted(said.actor),
         shift=said.shift,
         at=said.at,
     )
@@ -211,6 +218,7 @@ def _mark(connection: Connection, number: int, said: Marked) -> Response:
 
 @router.post(
     "/{number}/fill",
+    dependencies=[may("deployment.write")],
     summary="Plan others for what is missing",
     responses={
         200: {"model": DeploymentShown, **examples.ok(examples.PLANNED)},
@@ -229,12 +237,13 @@ async def fill(
 
 
 def _fill(connection: Connection, number: int, given: Filling, way: Travel, lang: Lang) -> Response:
-    added = deployments.fill(connection, number, way, actor=given.actor)
+    added = deployments.fill(connection, number, way, actor=acted(given.actor))
     return Json({**_shown(connection, number, lang), "added": added}, headers=FRESH)
 
 
 @router.delete(
     "/{number}",
+    dependencies=[may("deployment.write")],
     summary="Call a deployment off",
     responses={
         200: {"model": Cancelled, **examples.ok(examples.DEPLOYMENT_CANCELLED)},
@@ -244,15 +253,15 @@ def _fill(connection: Connection, number: int, given: Filling, way: Travel, lang
 async def cancel(
     number: Id,
     once: Once,
-    actor: Annotated[Word, Query(description="who calls it off")] = "api",
+    actor: Annotated[Actor, Query()] = None,
     reason: Annotated[Prose, Query(description="why; the people are told")] = "",
 ) -> Response:
     """Its people are free for something else; whoever is at work is checked out."""
     return await once(_cancel, number, actor, reason)
 
 
-def _cancel(connection: Connection, number: int, actor: str, reason: str) -> Response:
-    freed = deployments.cancel(connection, number, actor=actor, reason=reason)
+def _cancel(connection: Connection, number: int, actor: str | None, reason: str) -> Response:
+    freed = deployments.cancel(connection, number, actor=acted(actor), reason=reason)
     return Json({"id": number, "freed": freed}, headers=FRESH)
 
 

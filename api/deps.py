@@ -11,7 +11,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from starlette.concurrency import run_in_threadpool
 
-from data import roads
+from data import audit, roads
+from data.access import acting
 from data.engine import keep_alive
 from gis.travel import StraightLine, Travel
 
@@ -82,11 +83,13 @@ class Database:
             yield _runner(connection)
 
     async def write(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something in one transaction, all or nothing."""
+        """Do something in one transaction, all or nothing, and write down who did."""
 
         def work() -> T:
             with self._threads.begin() as connection:
                 answer = asked(connection, *args, **kwargs)
+                if (who := acting.get()) is not None:
+                    audit.of(connection, who)
             self.committed()
             return answer
 
@@ -149,14 +152,3 @@ def _travel(request: Request) -> Travel:
 
 Db = Annotated[Database, Depends(_database)]
 Way = Annotated[Travel, Depends(_travel)]
-
-
-async def _may_dispatch() -> None:
-    """Who may see where people were, and how their phones are set up.
-
-    There are no accounts yet, so everybody who reaches the service may; this is where they are
-    asked for their name once there are.
-    """
-
-
-ForDispatchers = Depends(_may_dispatch)

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from api import dispatches, incidents, reports
+from api.access import SignedIn, may
 from api.answers import Json
 from api.deps import Db, Way
 from api.incidents import Id, Language
@@ -41,6 +42,7 @@ Area = Annotated[
 
 @router.get(
     "/dispatch",
+    dependencies=[may("incident.read")],
     summary="The queue of open incidents",
     response_class=HTMLResponse,
     responses=documented("validation", "area-unknown"),
@@ -67,7 +69,7 @@ async def queue(
     return HTMLResponse(await db.apart(draw), headers=FRESH)
 
 
-@router.get("/dispatch/now", include_in_schema=False)
+@router.get("/dispatch/now", dependencies=[may("incident.read")], include_in_schema=False)
 async def queue_now(db: Db, kind: Kind = None, area: Area = None) -> Response:
     """What the queue shows, as JSON."""
     return Json(await db.apart(_queue, kind or None, area or None), headers=FRESH)
@@ -75,11 +77,12 @@ async def queue_now(db: Db, kind: Kind = None, area: Area = None) -> Response:
 
 @router.get(
     "/incident/{number}",
+    dependencies=[may("incident.read")],
     summary="The page of an incident",
     response_class=HTMLResponse,
     responses=documented("validation", "incident-unknown"),
 )
-async def incident(number: Id, db: Db, way: Way, lang: Language = "zh") -> Response:
+async def incident(number: Id, db: Db, way: Way, who: SignedIn, lang: Language = "zh") -> Response:
     """Where it is, who could go and why, who is under way; people are sent from here."""
 
     def draw(connection: Connection) -> str:
@@ -87,12 +90,13 @@ async def incident(number: Id, db: Db, way: Way, lang: Language = "zh") -> Respo
         state, around = _incident(connection, row, way, lang), None
         if row["lon"] is not None:
             around = surroundings.around(connection, row["lon"], row["lat"], row["area_id"])
-        return draw_incident(state, around, timezone=settings().timezone, lang=lang)
+        me = who.name if who.account_id is not None else None
+        return draw_incident(state, around, me=me, timezone=settings().timezone, lang=lang)
 
     return HTMLResponse(await db.apart(draw), headers=FRESH)
 
 
-@router.get("/incident/{number}/now", include_in_schema=False)
+@router.get("/incident/{number}/now", dependencies=[may("incident.read")], include_in_schema=False)
 async def incident_now(number: Id, db: Db, way: Way, lang: Language = "zh") -> Response:
     """What the page of an incident shows, as JSON."""
 

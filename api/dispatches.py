@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Path, Response
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
@@ -23,6 +24,7 @@ from api.schemas_dispatches import (
     Sending,
 )
 from data import assignments, dispatch, incidents
+from data.access import actor as acted
 from data.assignments import Assignment, Dispatch
 from data.dispatch import TRANSITIONS, Choice
 from gis.travel import Travel
@@ -38,6 +40,7 @@ _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-lar
 
 @router.post(
     "/incidents/{number}/dispatches",
+    dependencies=[may("dispatch.write")],
     status_code=201,
     summary="Send one or several resources to an incident",
     responses={
@@ -63,13 +66,14 @@ async def send(
 
 def _send(connection: Connection, number: int, sent: Sending) -> Response:
     choices = [Choice(c.resource, c.override, c.evidence) for c in sent.send]
-    made = dispatch.send(connection, number, choices, actor=sent.actor, note=sent.note)
+    made = dispatch.send(connection, number, choices, actor=acted(sent.actor), note=sent.note)
     where = f"{router.prefix}/incidents/{number}/dispatches"
     return Json(shown(made), 201, {"Location": where, **FRESH})
 
 
 @router.get(
     "/incidents/{number}/dispatches",
+    dependencies=[may("incident.read")],
     summary="Read who was sent to an incident",
     responses={
         200: {"model": Dispatches, **examples.ok(examples.DISPATCHES)},
@@ -87,6 +91,7 @@ async def of_incident(number: Incident, db: Db) -> Response:
 
 @router.get(
     "/assignments/{number}",
+    dependencies=[may("incident.read")],
     summary="Read an assignment",
     responses={
         200: {"model": AssignmentShown, **examples.ok(examples.ASSIGNMENT)},
@@ -104,6 +109,7 @@ async def read(number: Task, db: Db) -> Response:
 
 @router.post(
     "/assignments/{number}/steps",
+    dependencies=[may("task.write")],
     summary="Accept, decline, move on, finish or recall an assignment",
     responses={
         200: {"model": AssignmentShown, **examples.ok(examples.ASSIGNMENT)},
@@ -126,7 +132,7 @@ async def step(
 
 
 def _step(connection: Connection, number: int, said: NewStep, way: Travel, lang: Lang) -> Response:
-    now = dispatch.step(connection, number, said.state, actor=said.actor, reason=said.reason)
+    now = dispatch.step(connection, number, said.state, actor=acted(said.actor), reason=said.reason)
     shown = _assignment(now)
     if now.state == "declined":
         incident = incidents.get(connection, now.incident_id)
@@ -137,6 +143,7 @@ def _step(connection: Connection, number: int, said: NewStep, way: Travel, lang:
 
 @router.post(
     "/incidents/{number}/recall",
+    dependencies=[may("dispatch.write")],
     summary="Call everybody back from an incident",
     responses={
         200: {"model": Recalled, **examples.ok(examples.RECALLED)},
@@ -153,12 +160,13 @@ async def recall(
 
 
 def _recall(connection: Connection, number: int, said: Recall) -> Response:
-    recalled = dispatch.recall(connection, number, actor=said.actor, reason=said.reason)
+    recalled = dispatch.recall(connection, number, actor=acted(said.actor), reason=said.reason)
     return Json({"incident": number, "recalled": recalled}, headers=FRESH)
 
 
 @router.post(
     "/incidents/{number}/close",
+    dependencies=[may("dispatch.write")],
     summary="Close an incident",
     responses={
         200: {"model": Closed, **examples.ok(examples.CLOSED)},
@@ -180,7 +188,7 @@ def _close(connection: Connection, number: int, said: Closing) -> Response:
     recalled = dispatch.close_incident(
         connection,
         number,
-        actor=said.actor,
+        actor=acted(said.actor),
         outcome=said.outcome,
         recall_reason=said.recall_reason,
     )

@@ -7,6 +7,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Database, Db
 from api.hub import MOST_BEHIND, Hub
@@ -48,6 +49,7 @@ class Listening(Incoming):
 
 @router.get(
     "",
+    dependencies=[may("incident.read")],
     summary="Follow what happens",
     responses={
         200: {

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.problems import documented
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/api/v1", tags=["deployments"])
 
 @router.get(
     "/gaps",
+    dependencies=[may("incident.read")],
     summary="Which grids have nobody near, and who should move up where",
     responses={
         200: {"model": Gaps, **examples.ok(examples.GAPS)},

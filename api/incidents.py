@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.problems import POSITION, Problem, documented
@@ -42,6 +43,7 @@ Skills = Annotated[
 
 @router.get(
     "/incidents",
+    dependencies=[may("incident.read")],
     summary="List the open incidents",
     responses={
         200: {"model": Incidents, **examples.ok(examples.INCIDENTS)},
@@ -78,6 +80,7 @@ async def listed(
 
 @router.get(
     "/incidents/{number}",
+    dependencies=[may("incident.read")],
     summary="Read an incident",
     responses={
         200: {"model": Incident, **examples.ok(examples.INCIDENT)},
@@ -91,6 +94,7 @@ async def read(number: Id, db: Db) -> Response:
 
 @router.get(
     "/incidents/{number}/candidates",
+    dependencies=[may("dispatch.write")],
     summary="Who could go to an incident, best first, with reasons",
     responses={
         200: {"model": Candidates, **examples.ok(examples.CANDIDATES)},
@@ -119,6 +123,7 @@ async def who(
 
 @router.get(
     "/nearest",
+    dependencies=[may("dispatch.write")],
     summary="The nearest of a kind, or the nearest that offers something",
     responses={
         200: {"model": Candidates, **examples.ok(examples.CANDIDATES)},

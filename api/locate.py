@@ -11,6 +11,7 @@ from pydantic import Field, SkipValidation, TypeAdapter, ValidationError, model_
 from sqlalchemy import RowMapping
 
 from api import examples
+from api.access import may
 from api.answers import FOR_EVER_S, Json, cached
 from api.deps import Db, Run
 from api.problems import POSITION, Problem, documented, of_input, of_validation
@@ -59,6 +60,7 @@ _FAULTS = ("validation", "datum-unknown", "position-missing", "layer-unknown", *
 
 @router.get(
     "",
+    dependencies=[may("area.read")],
     summary="Find the area of a position or an address",
     responses={200: {"model": Answer, **examples.ok(examples.ANSWER)}, **documented(*_FAULTS)},
 )
@@ -89,6 +91,7 @@ async def locate(asked: Annotated[Question, Query()], request: Request, db: Db) 
 
 @router.post(
     "/batch",
+    dependencies=[may("area.read")],
     summary="Find the areas of up to 10,000 positions or addresses",
     responses={
         200: {"model": Batch, **examples.ok(examples.BATCH)},

@@ -10,7 +10,10 @@ from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
 from api import (
+    access,
+    accounts,
     areas,
+    assessments,
     calendars,
     case_catalogue,
     cases,
@@ -28,26 +31,35 @@ from api import (
     phones,
     positions,
     problems,
+    records,
     reports,
     resources,
     rules,
     service_times,
+    sessions,
+    sign_in,
     subscriptions,
     supervision,
     triage,
+    visits,
+    watched,
 )
 from api.channels import ways
 from api.deps import Database
 from api.hub import Hub
+from api.problems import documented
 from api.schemas import ProblemDetails
 from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
-    gaps, rules, resources, positions, phones, areas, events, subscriptions, health, maps,
-    dispatch_maps, calendars, service_times, supervision,
+    gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
+    service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
+    maps, dispatch_maps, sign_in,
 )  # fmt: skip
+# What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
+OPEN = (sessions, sign_in, health, phones)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -69,6 +81,11 @@ TAGS = [
     {"name": "resources", "description": "Who and what can help, and whether they can now."},
     {"name": "events", "description": "What happens, as it happens."},
     {"name": "messages", "description": "Who is told of it elsewhere, and what came of it."},
+    {"name": "records", "description": "What was collected, in which grid, or why in none."},
+    {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
+    {"name": "watched", "description": "Places with readings, and when these are trouble."},
+    {"name": "assessments", "description": "What lay inside an area when it was decided on."},
+    {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},
 ]
@@ -110,9 +127,11 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     for room in ROOMS:
-        app.include_router(room.router)
+        closed = {} if room in OPEN else documented("not-signed-in", "not-permitted")
+        app.include_router(room.router, responses=closed)
     maps.install(app)
     problems.install(app)
+    access.install(app)
     app.add_middleware(guard.Guard)
     return app
 

@@ -11,6 +11,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Connection
 
+from api.access import may
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
 from data import events
@@ -59,6 +60,7 @@ async def home() -> Response:
 
 @router.get(
     "/maps/overview",
+    dependencies=[may("page.read")],
     summary="The overview page of a day",
     response_class=HTMLResponse,
     responses=documented("validation"),

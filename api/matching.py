@@ -7,13 +7,15 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.incidents import person_shown, shown
 from api.problems import Problem, documented
-from api.schemas import Incoming, Word
+from api.schemas import Actor, Incoming, Word
 from api.schemas_matching import Matched
 from data import incidents, matching
+from data.access import actor as acted
 from data.candidates import Candidate, Found, Shortfall
 from data.matching import Proposal, Short
 from gis.matching import Pairs
@@ -37,11 +39,12 @@ class Queue(Incoming):
         None, ge=1, le=86_400, description="be there within; else by the rule of each kind"
     )
     under_way: bool = Field(False, description="those too that somebody is under way to")
-    actor: Word = Field("api", description="who will send them")
+    actor: Actor = None
 
 
 @router.post(
     "/matching",
+    dependencies=[may("dispatch.write")],
     summary="Propose who goes where for the whole queue",
     responses={
         200: {"model": Matched, **examples.ok(examples.MATCHED)},
@@ -76,7 +79,7 @@ async def propose(
             within_s=queue.within_s,
             limit=queue.limit,
         )
-        return _told(found, way, lang, queue.actor)
+        return _told(found, way, lang, acted(queue.actor))
 
     return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
 

@@ -13,8 +13,9 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
+from api.access import may
 from api.answers import Json
-from api.deps import Db, ForDispatchers
+from api.deps import Db
 from api.once import Once
 from api.problems import documented
 from api.reports import BIGGEST
@@ -40,6 +41,7 @@ Name = Annotated[DeviceName, Path(description="the device's name", examples=["pa
 
 @router.post(
     "/positions",
+    dependencies=[may("position.write")],
     summary="Take positions in",
     responses={
         200: {"model": Verdicts, **examples.ok(examples.VERDICTS)},
@@ -77,13 +79,13 @@ def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 @router.post(
     "/resources/{resource}/devices",
+    dependencies=[may("position.write")],
     status_code=201,
     summary="Give a resource a phone",
     responses={
         201: {"model": Device, "description": "Made", **examples.ok(examples.DEVICE)},
         **documented("validation", "resource-unknown", "key-reused"),
     },
-    dependencies=[ForDispatchers],
 )
 async def mint(resource: Resource, request: Request, once: Once) -> Response:
     """A device under a name that nobody can guess, with what to type into the two apps.
@@ -95,12 +97,12 @@ async def mint(resource: Resource, request: Request, once: Once) -> Response:
 
 @router.get(
     "/resources/{resource}/devices",
+    dependencies=[may("position.write")],
     summary="List the phones of a resource",
     responses={
         200: {"model": Devices, **examples.ok({"devices": [examples.DEVICE]})},
         **documented("validation", "resource-unknown"),
     },
-    dependencies=[ForDispatchers],
 )
 async def listing(resource: Resource, request: Request, db: Db) -> Response:
     """With what to type into the two apps, for a phone that has to be set up again."""
@@ -110,6 +112,7 @@ async def listing(resource: Resource, request: Request, db: Db) -> Response:
 
 @router.put(
     "/devices/{name:path}",
+    dependencies=[may("position.write")],
     summary="Say whose a device is",
     responses={
         200: {"model": Device, **examples.ok(examples.DEVICE)},
@@ -122,7 +125,6 @@ async def listing(resource: Resource, request: Request, db: Db) -> Response:
             "too-large",
         ),
     },
-    dependencies=[ForDispatchers],
 )
 async def register(
     name: Name,
@@ -144,10 +146,10 @@ async def register(
 
 @router.delete(
     "/devices/{name:path}",
+    dependencies=[may("position.write")],
     status_code=204,
     summary="Take a device away",
     responses=documented("validation", "device-unknown", "key-reused"),
-    dependencies=[ForDispatchers],
 )
 async def remove(name: Name, once: Once) -> Response:
     """What it sends from now on is refused; the track stays for as long as tracks are kept."""
@@ -192,12 +194,12 @@ class Stretch(Incoming):
 
 @router.get(
     "/resources/{resource}/track",
+    dependencies=[may("position.read")],
     summary="Read where a resource was",
     responses={
         200: {"model": Track, **examples.ok(examples.TRACK)},
         **documented("validation", "resource-unknown"),
     },
-    dependencies=[ForDispatchers],
 )
 async def track(resource: Resource, asked: Annotated[Stretch, Query()], db: Db) -> Response:
     """Fixes by time, page by page; tracks are personal data and kept for a set time only."""

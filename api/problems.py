@@ -71,6 +71,66 @@ KINDS: dict[str, Kind] = {
         "There is no such report",
         "Reports are found by the number that POST /api/v1/reports returned.",
     ),
+    "record-unknown": Kind(
+        404, "There is no such record", "GET /api/v1/records lists those that there are."
+    ),
+    "record-withdrawn": Kind(
+        409,
+        "The record was withdrawn",
+        "What it was about is no longer there; import it again to bring it back.",
+    ),
+    "pin-outside": Kind(
+        422,
+        "The pin lies in no area",
+        "Move the pin, or name the area by its code; GET /api/v1/areas/{layer} lists them.",
+    ),
+    "visit-unknown": Kind(
+        404, "There is no such visit", "GET /api/v1/visits lists those that there are."
+    ),
+    "plan-unknown": Kind(
+        404, "There is no such visit plan", "GET /api/v1/visits/plans lists those in force."
+    ),
+    "plan-refused": Kind(
+        422,
+        "The visit plan cannot be used",
+        "It names a kind of resource that is not known; GET /api/v1/catalogue lists them.",
+    ),
+    "visits-unbounded": Kind(
+        422,
+        "Nothing says whose visits are meant",
+        "Give a resource, an area, or near: the whole city's are too many for a phone.",
+    ),
+    "watched-unknown": Kind(
+        404, "There is no such watched place", "GET /api/v1/watched lists those in use."
+    ),
+    "watched-invalid": Kind(
+        422,
+        "The watched place names something that is not known",
+        "GET /api/v1/catalogue lists the organisations.",
+    ),
+    "watch-unknown": Kind(
+        404, "There is no such watch rule", "GET /api/v1/watched/rules lists those in force."
+    ),
+    "watch-refused": Kind(
+        422,
+        "The watch rule can mean nothing",
+        "A comparison needs a value, missing needs for_s, and clear lies on the good side of the "
+        "limit.",
+    ),
+    "reading-to-come": Kind(
+        422,
+        "A reading lies in the future",
+        "Set the sender's clock and send the batch again: nothing of it was stored.",
+    ),
+    "drawing-refused": Kind(
+        422,
+        "The drawn area cannot be used",
+        "It is no polygon, has too many vertices, coordinates that cannot be right, or encloses "
+        "nothing of the city; the detail says which.",
+    ),
+    "assessment-unknown": Kind(
+        404, "There is no such assessment", "GET /api/v1/assessments lists those that there are."
+    ),
     "incident-unknown": Kind(
         404,
         "There is no such incident",
@@ -207,6 +267,41 @@ KINDS: dict[str, Kind] = {
         "The assignment cannot become this",
         "The member state says what it is, actor and at who made it that and when, and allowed "
         "what it may become.",
+    ),
+    "not-signed-in": Kind(
+        401,
+        "Nobody is signed in",
+        "Sign in with POST /api/v1/sessions, or show a token in the header Authorization: Bearer. "
+        "A session ends by itself; sign in again and send the same request.",
+    ),
+    "sign-in-refused": Kind(
+        401,
+        "Signing in did not work",
+        "The member reason says why: wrong, second_factor (give the six digits, too) or enrol (the "
+        "role asks for a second factor; who gives accounts sets it up).",
+    ),
+    "account-locked": Kind(
+        429,
+        "Too many wrong tries",
+        "The account is locked for a while; the header Retry-After says for how many seconds.",
+    ),
+    "not-permitted": Kind(
+        403,
+        "It is not permitted",
+        "The member permission says what is missing; who gives accounts can grant a role that has "
+        "it.",
+    ),
+    "cross-site": Kind(
+        403,
+        "Another site's page asked",
+        "Something is only changed from this service's own pages, or with a token.",
+    ),
+    "account-refused": Kind(
+        422, "The account cannot be like that", "The detail says what to mend."
+    ),
+    "account-unknown": Kind(404, "There is no such account", "GET /api/v1/accounts lists them."),
+    "token-unknown": Kind(
+        404, "There is no such token", "GET /api/v1/tokens lists those that hold."
     ),
     "case-unknown": Kind(
         404, "There is no such case", "GET /api/v1/cases lists those that you may see."

@@ -9,14 +9,16 @@ from pydantic import Field, model_validator
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Accuracy, Attributes, Happened, Incoming, Line, Number, Prose, Word
+from api.schemas import Accuracy, Actor, Attributes, Happened, Incoming, Line, Number, Prose, Word
 from api.schemas_reports import Report
 from data import reports
+from data.access import actor as acted
 from data.candidates import NEAREST
 from data.reports import TRIAGE, NewReport
 from gis.travel import Travel
@@ -61,7 +63,7 @@ class Confirmation(Incoming):
 
     code: Word = Field(description="of an area in force, in the report's layer")
     reason: Prose = Field("", description="why, for those who ask later")
-    actor: Word = Field("api", description="who says so")
+    actor: Actor = None
     lon: Number | None = Field(None, description="the pin, for a report without a position")
     lat: Number | None = None
     datum: Word | None = Field(None, description="of the pin")
@@ -75,6 +77,7 @@ class Confirmation(Incoming):
 
 @router.post(
     "",
+    dependencies=[may("report.write")],
     status_code=201,
     summary="Take a report in, exactly once",
     responses={
@@ -120,6 +123,7 @@ async def submit(
 
 @router.get(
     "/{number}",
+    dependencies=[may("report.read")],
     summary="Read a report",
     responses={
         200: {"model": Report, **examples.ok(examples.REPORT)},
@@ -136,6 +140,7 @@ async def read(number: Id, db: Db) -> Response:
 
 @router.post(
     "/{number}/confirm",
+    dependencies=[may("triage.write")],
     summary="Say which area a report belongs to",
     responses={
         200: {"model": Report, **examples.ok(examples.CONFIRMED)},
@@ -177,7 +182,7 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Respons
         pin = reports.normalise(said.lon, said.lat, said.datum, 1.0)
         lon, lat = pin.lon, pin.lat
     reports.confirm(
-        connection, number, said.code, actor=said.actor, reason=said.reason, lon=lon, lat=lat
+        connection, number, said.code, actor=acted(said.actor), reason=said.reason, lon=lon, lat=lat
     )
     row = _stored(connection, number)
     return Json(shown(row), headers={"Cache-Control": "no-store"})

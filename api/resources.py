@@ -9,22 +9,23 @@ from pydantic import Field, field_validator, model_validator
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
+from api.access import SignedIn, may
 from api.answers import Json
 from api.areas import corners
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
 from api.reports import BIGGEST
-from api.schemas import Attributes, Incoming, Line, Moment, Number, Prose, Word
+from api.schemas import Actor, Attributes, Incoming, Line, Moment, Number, Prose, Word
 from api.schemas_resources import Catalogue, Resource, ResourcePage
 from data import catalogue, resource_lists, resources
+from data.access import actor as acted
 from data.resources import MOST_CAPACITY, NewResource
 from data.schema.resources import MODES, STATUSES
 
 router = APIRouter(prefix="/api/v1", tags=["resources"])
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the resource's number", examples=[1])]
 LeaveId = Annotated[int, Path(ge=1, le=BIGGEST, description="the leave's number", examples=[1])]
-Actor = Annotated[Word, Field(description="who says so")]
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _DATUM = (
     "datum-unsupported", "datum-unknown", "not-a-number", "null-island", "swapped", "metres",
@@ -33,9 +34,9 @@ _DATUM = (
 _ONE: dict[int | str, dict[str, Any]] = {200: {"model": Resource, **examples.ok(examples.RESOURCE)}}
 
 
-def _sees_positions() -> bool:
-    """Whether the caller dispatches, and so may see where people are; everybody, so far."""
-    return True
+def _sees_positions(who: SignedIn) -> bool:
+    """Whether the caller dispatches, and so may see where people are."""
+    return who.may("position.read")
 
 
 SeesPositions = Annotated[bool, Depends(_sees_positions)]
@@ -74,7 +75,7 @@ class StatusSaid(Incoming):
     """Whether somebody can be sent."""
 
     status: Literal[STATUSES]  # type: ignore[valid-type]
-    actor: Actor = "api"
+    actor: Actor = None
 
 
 class LeaveSaid(Incoming):
@@ -83,7 +84,7 @@ class LeaveSaid(Incoming):
     from_: Moment = Field(alias="from", description="the first moment of it")
     until: Moment | None = Field(None, description="the first moment after it; open without")
     reason: Prose = ""
-    actor: Actor = "api"
+    actor: Actor = None
 
 
 class Listing(Incoming):
@@ -114,6 +115,7 @@ class Listing(Incoming):
 
 @router.get(
     "/catalogue",
+    dependencies=[may("area.read")],
     summary="List kinds, skills, shifts and organisations",
     responses={200: {"model": Catalogue, **examples.ok(examples.CATALOGUE)}, **documented()},
 )
@@ -124,6 +126,7 @@ async def read_catalogue(db: Db) -> Response:
 
 @router.get(
     "/resources",
+    dependencies=[may("resource.read")],
     summary="List resources",
     responses={
         200: {"model": ResourcePage, **examples.ok(examples.RESOURCES)},
@@ -144,6 +147,7 @@ async def listing(asked: Annotated[Listing, Query()], db: Db, seen: SeesPosition
 
 @router.post(
     "/resources",
+    dependencies=[may("resource.write")],
     status_code=201,
     summary="Give a resource, or bring it up to date",
     responses={
@@ -177,6 +181,7 @@ async def give(
 
 @router.get(
     "/resources/{number}",
+    dependencies=[may("resource.read")],
     summary="Read a resource",
     responses={**_ONE, **documented("validation", "resource-unknown")},
 )
@@ -187,6 +192,7 @@ async def read(number: Id, db: Db, seen: SeesPositions) -> Response:
 
 @router.patch(
     "/resources/{number}",
+    dependencies=[may("resource.write")],
     summary="Say whether a resource is available, busy or off",
     responses={
         **_ONE,
@@ -200,7 +206,7 @@ async def set_status(
     """What was said counts until something else is said; tasks under way go on."""
 
     def work(connection: Connection) -> Response:
-        resources.set_status(connection, number, said.status, actor=said.actor)
+        resources.set_status(connection, number, said.status, actor=acted(said.actor))
         return _fresh(_shown(resources.get(connection, number), seen))
 
     return await once(work)
@@ -208,6 +214,7 @@ async def set_status(
 
 @router.post(
     "/resources/{number}/leave",
+    dependencies=[may("resource.write")],
     status_code=201,
     summary="Note that a resource is away",
     responses={
@@ -223,7 +230,7 @@ async def add_leave(
 
     def work(connection: Connection) -> Response:
         resources.add_leave(
-            connection, number, said.from_, said.until, actor=said.actor, reason=said.reason
+            connection, number, said.from_, said.until, actor=acted(said.actor), reason=said.reason
         )
         shown = _shown(resources.get(connection, number), seen)
         return Json(shown, 201, {"Cache-Control": "no-store"})
@@ -233,6 +240,7 @@ async def add_leave(
 
 @router.delete(
     "/resources/{number}/leave/{leave}",
+    dependencies=[may("resource.write")],
     summary="End a leave now, or take it back",
     responses={
         **_ONE,
@@ -241,12 +249,12 @@ async def add_leave(
 )
 async def end_leave(
     number: Id, leave: LeaveId, once: Once, seen: SeesPositions,
-    actor: Annotated[Word, Query(description="who says so")] = "api",
+    actor: Annotated[Actor, Query()] = None,
 ) -> Response:  # fmt: skip
     """One that has begun ends now; one that has not is taken back."""
 
     def work(connection: Connection) -> Response:
-        resources.end_leave(connection, number, leave, datetime.now(UTC), actor=actor)
+        resources.end_leave(connection, number, leave, datetime.now(UTC), actor=acted(actor))
         return _fresh(_shown(resources.get(connection, number), seen))
 
     return await once(work)
@@ -254,6 +262,7 @@ async def end_leave(
 
 @router.delete(
     "/resources/{number}",
+    dependencies=[may("resource.write")],
     summary="Withdraw a resource",
     responses={
         **_ONE,
@@ -262,12 +271,12 @@ async def end_leave(
 )
 async def withdraw(
     number: Id, once: Once, seen: SeesPositions,
-    actor: Annotated[Word, Query(description="who says so")] = "api",
+    actor: Annotated[Actor, Query()] = None,
 ) -> Response:  # fmt: skip
     """It is out of service, and what it did stays known; given again, it is back."""
 
     def work(connection: Connection) -> Response:
-        resources.withdraw(connection, number, actor=actor)
+        resources.withdraw(connection, number, actor=acted(actor))
         return _fresh(_shown(resources.get(connection, number), seen))
 
     return await once(work)

@@ -7,14 +7,16 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db, Way
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas import Incoming, Prose, Word
+from api.schemas import Actor, Incoming, Prose, Word
 from api.schemas_incidents import Rule as ShownRule
 from api.schemas_incidents import Rules, Trial
 from data import rules, trial
+from data.access import actor as acted
 from data.rules import Rule
 from gis.ranking import Weights
 
@@ -43,12 +45,13 @@ class Wanted(Incoming):
 class Put(Wanted):
     """A rule to put in force, by whom and why."""
 
-    actor: Word = Field("api", description="who says so")
+    actor: Actor = None
     reason: Prose = Field("", description="why, for those who ask later")
 
 
 @router.get(
     "",
+    dependencies=[may("incident.read")],
     summary="The rules in force",
     responses={200: {"model": Rules, **examples.ok(examples.RULES)}, **documented()},
 )
@@ -64,6 +67,7 @@ def _all(connection: Connection) -> dict[str, Any]:
 
 @router.put(
     "",
+    dependencies=[may("rule.write")],
     summary="Put a rule in force",
     responses={
         200: {"model": ShownRule, **examples.ok(examples.RULE)},
@@ -79,7 +83,7 @@ async def put(
     """From now on it holds for its kind; the one before stays known. Try it first."""
 
     def work(connection: Connection) -> Response:
-        rules.put(connection, wanted.rule(), actor=wanted.actor, reason=wanted.reason)
+        rules.put(connection, wanted.rule(), actor=acted(wanted.actor), reason=wanted.reason)
         [row] = [row for row in rules.all_of_them(connection) if row["kind"] == wanted.kind]
         return Json(dict(row), headers={"Cache-Control": "no-store"})
 
@@ -88,6 +92,7 @@ async def put(
 
 @router.delete(
     "/{kind:path}",
+    dependencies=[may("rule.write")],
     status_code=204,
     summary="End a kind's own rule",
     responses=documented("rule-unknown", "validation", "key-reused"),
@@ -105,6 +110,7 @@ async def end(kind: Annotated[Word, Path(examples=["噪音扰民"])], once: Once
 
 @router.post(
     "/trial",
+    dependencies=[may("rule.write")],
     summary="Try a rule on past incidents",
     responses={
         200: {"model": Trial, **examples.ok(examples.TRIAL)},

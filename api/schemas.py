@@ -79,6 +79,10 @@ def _torn(value: str) -> bool:
 
 
 Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
+Actor = Annotated[
+    Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)] | None,
+    Field(description="for whom another system asks; people act in their own name"),
+]
 Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_no_nul)]
 Prose = Annotated[str, Field(max_length=20_000), AfterValidator(_no_nul)]
 Number = Annotated[float, Field(allow_inf_nan=False)]

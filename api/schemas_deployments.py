@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from api.schemas import Incoming, Known, Line, Moment, Number, Outgoing, Prose, Word
+from api.schemas import Actor, Incoming, Known, Line, Moment, Number, Outgoing, Prose, Word
 from api.schemas_incidents import Spot
 from data.schema.dispatch import ATTENDANCES
 from data.schema.resources import MODES
@@ -80,13 +80,13 @@ class DeploymentGiven(Incoming):
     people: PeopleGiven
     within_s: int = Field(3600, ge=1, le=86_400, description="how long somebody travels at most")
     shifts_each: int = Field(1, ge=1, le=100, description="how many shifts somebody takes at most")
-    actor: Word = Field("api", description="who plans it")
+    actor: Actor = None
 
 
 class Filling(Incoming):
     """Others for what is missing."""
 
-    actor: Word = Field("api", description="who fills it up")
+    actor: Actor = None
 
 
 class Marked(Incoming):
@@ -96,13 +96,13 @@ class Marked(Incoming):
     shift: Id | None = Field(None, description="without one: that of the moment, or the nearest")
     state: Mark
     at: Known | None = Field(None, description="when; else now")
-    actor: Word = Field("api", description="who says so")
+    actor: Actor = None
 
 
 class Cancelling(Incoming):
     """Why a deployment is called off."""
 
-    actor: Word = Field("api", description="who calls it off")
+    actor: Actor = None
     reason: Prose = Field("", description="why; the people are told")
 
 

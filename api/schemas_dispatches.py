@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from api.schemas import Attributes, Incoming, Line, Outgoing, Prose, Word
+from api.schemas import Actor, Attributes, Incoming, Line, Outgoing, Prose
 from api.schemas_incidents import Candidates
 
 Step = Literal["accepted", "on_the_way", "on_scene", "done", "declined", "recalled"]
@@ -29,7 +29,7 @@ class Sending(Incoming):
     """One or several resources, sent together or not at all."""
 
     send: list[Chosen] = Field(min_length=1, max_length=1000)
-    actor: Word = Field(description="who sends them")
+    actor: Actor = None
     note: Prose = Field("", description="for those who are sent")
 
     @model_validator(mode="after")
@@ -44,21 +44,21 @@ class NewStep(Incoming):
     """How far somebody is."""
 
     state: Step
-    actor: Word = Field(description="who says so")
+    actor: Actor = None
     reason: Prose = Field("", description="needed to decline and to recall")
 
 
 class Recall(Incoming):
     """Everybody is called back."""
 
-    actor: Word = Field(description="who calls them back")
+    actor: Actor = None
     reason: Prose = Field(description="why; they are told")
 
 
 class Closing(Incoming):
     """How an incident ended."""
 
-    actor: Word = Field(description="who closes it")
+    actor: Actor = None
     outcome: Annotated[Prose, Field(min_length=1)]
     recall_reason: Prose | None = Field(
         None, description="with it, who is still under way is called back; else it is refused"

@@ -10,6 +10,7 @@ from pydantic import Field
 from sqlalchemy import Connection, RowMapping
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.channels import Channel
 from api.channels.ways import public_key
@@ -65,6 +66,7 @@ class Wish(Incoming):
 
 @router.post(
     "/subscriptions",
+    dependencies=[may("subscription.manage")],
     status_code=201,
     summary="Be told of what happens",
     responses={
@@ -112,6 +114,7 @@ def _subscribe(connection: Connection, new: New) -> Response:
 
 @router.get(
     "/subscriptions",
+    dependencies=[may("subscription.manage")],
     summary="List the subscriptions",
     responses={
         200: {"model": Subscriptions, **examples.ok(examples.SUBSCRIPTIONS)},
@@ -132,6 +135,7 @@ async def listing(
 
 @router.get(
     "/subscriptions/webpush",
+    dependencies=[may("subscription.manage")],
     summary="Read the key with which browsers subscribe",
     responses={
         200: {"model": PushKey, **examples.ok(examples.PUSH_KEY)},
@@ -148,6 +152,7 @@ async def push_key(channels: Channels) -> Response:
 
 @router.get(
     "/subscriptions/{id}",
+    dependencies=[may("subscription.manage")],
     summary="Read a subscription",
     responses={
         200: {"model": Subscription, **examples.ok(examples.SUBSCRIPTION)},
@@ -162,6 +167,7 @@ async def read(id: Id, db: Db) -> Response:
 
 @router.delete(
     "/subscriptions/{id}",
+    dependencies=[may("subscription.manage")],
     summary="End a subscription",
     responses={
         200: {"model": Subscription, **examples.ok(examples.ENDED)},
@@ -180,6 +186,7 @@ def _end(connection: Connection, number: int) -> dict[str, Any]:
 
 @router.post(
     "/subscriptions/{id}/test",
+    dependencies=[may("subscription.manage")],
     status_code=202,
     summary="Send a test to a subscriber",
     responses={
@@ -202,6 +209,7 @@ def _test(connection: Connection, number: int) -> Response:
 
 @router.get(
     "/messages",
+    dependencies=[may("subscription.manage")],
     summary="List messages",
     responses={
         200: {"model": Messages, **examples.ok(examples.MESSAGES)},
@@ -229,6 +237,7 @@ async def message_list(
 
 @router.post(
     "/messages/{id}/retry",
+    dependencies=[may("subscription.manage")],
     summary="Try a dead message again",
     responses={
         200: {"model": Message, **examples.ok(examples.MESSAGE)},

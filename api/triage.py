@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import RowMapping
 
 from api import examples
+from api.access import may
 from api.answers import Json
 from api.deps import Db
 from api.problems import documented
@@ -21,6 +22,7 @@ Reason = StrEnum("Reason", list(reports.TRIAGE))  # type: ignore[misc]
 
 @router.get(
     "",
+    dependencies=[may("triage.write")],
     summary="List the reports that wait for a person",
     responses={
         200: {"model": Triage, **examples.ok(examples.TRIAGE)},

@@ -187,8 +187,8 @@ def _schedule(app: App, db: Database, name: str, task: upkeep.Task) -> None:
     @app.periodic(cron=task.cron)
     @app.task(name=name, queue=jobs.QUEUE, queueing_lock=name, lock=name)
     async def run(timestamp: int) -> None:
-        removed = await db.write(task.run, _now())
-        log.info("%s: %s rows", name, removed)
+        changed = await db.write(task.run, _now())
+        log.info("%s: %s rows", name, changed)
 
 
 async def _within(event: asyncio.Event, seconds: float) -> None:

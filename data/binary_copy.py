@@ -24,7 +24,7 @@ def encode(table: pa.Table, json: Collection[str] = ()) -> Iterator[bytes | memo
 
     Parameters
     ----------
-    table : columns of type string, bool, int64, double or timestamp[us]
+    table : columns of type string, binary, bool, int64, double or timestamp[us]
     json : the columns of text that go into columns of type jsonb
     """
     fields: list[pa.Array | pa.Scalar] = [pa.scalar(table.num_columns.to_bytes(2, "big"), _BYTES)]
@@ -44,9 +44,9 @@ def _fields(values: pa.Array) -> list[pa.Array | pa.Scalar]:
     """What stands for a column in each row: one part, or the length and the text."""
     if values.null_count == len(values):
         return [_NULL]
-    if pa.types.is_string(values.type):
+    if pa.types.is_string(values.type) or pa.types.is_binary(values.type):
         length = _numbers(pc.binary_length(values), missing=-1)
-        return [_packed(length.astype(">i4")), values.fill_null("").cast(_BYTES)]
+        return [_packed(length.astype(">i4")), values.cast(_BYTES).fill_null(b"")]
     if pa.types.is_timestamp(values.type):
         plain = (_numbers(values.cast(pa.int64())) - _EPOCH_US).astype(">i8")
     elif pa.types.is_boolean(values.type):

@@ -1,8 +1,8 @@
-"""Reports in from files: staged in batches, then moved in one transaction. Nothing half done.
+"""Files in: rows staged in batches, then moved in one transaction. Nothing half done.
 
 A file is known by its bytes and by everything that decides the outcome. A run that was cut off is
-carried on where its staged batches end; the same file twice changes nothing, for a report is known
-by its source and number.
+carried on where its staged batches end; the same file twice changes nothing, for a row is known by
+its source and number. What differs between reports and records is in their `Target`.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ from data.bulk_placement import Map
 from data.intake_options import IntakeError, Options, Summary
 from data.intake_rows import Run
 from data.intake_stage import Mover, Opened, forget, open_run
+from data.intake_target import Target
+from data.report_intake import ReportTarget
 from data.settings import settings
 from data.table_rejects import RejectsFile, place_of_rejects
 from data.text_stream import check_file
@@ -47,10 +49,11 @@ def run(
     path: Path,
     options: Options,
     *,
+    target: type[Target] = ReportTarget,
     rejects: Path | None = None,
     progress: Progress = lambda _what, _rows: None,
 ) -> Summary:
-    """Take a file of reports in.
+    """Take a file of reports in, or of what another `target` makes of its rows.
 
     Parameters
     ----------
@@ -70,12 +73,13 @@ def run(
     with _claimed(engine, mark, path):
         with engine.begin() as connection:
             opened = open_run(connection, options.source, path.name, mark)
+            becomes = target(connection, options)
         try:
-            with Mover(engine, opened, options.source, options.layer, options.confirm) as mover:
+            with Mover(engine, opened, becomes) as mover:
                 summary = _take_in(
-                    engine, opened, mover, path, options, defaults, rejects, progress
+                    engine, opened, mover, path, becomes, defaults, rejects, progress
                 )
-                mover.commit(summary.counts())
+                mover.commit(summary)
         except ValueError:  # another start of the same would not get further
             with engine.begin() as connection:
                 forget(connection, opened.id)
@@ -84,10 +88,11 @@ def run(
 
 
 def _take_in(
-    engine: Engine, opened: Opened, mover: Mover, path: Path, options: Options,
+    engine: Engine, opened: Opened, mover: Mover, path: Path, target: Target,
     defaults: RowMapping, rejects: Path, progress: Progress,
 ) -> Summary:  # fmt: skip
     """Place every row of the file, stage it and move it; what was staged before is not placed."""
+    options = target.options
     with (
         engine.connect() as connection,
         engine.connect() as maps,  # read by the workers, while addresses are looked up here
@@ -95,7 +100,7 @@ def _take_in(
         ThreadPoolExecutor(WORKERS) as pool,
     ):
         city = Map(maps, options.layer, opened.known, memory=options.memory)
-        run = Run(connection, options, defaults["datum"], defaults["accuracy_m"], city)
+        run = Run(connection, target, defaults["datum"], defaults["accuracy_m"], city)
         under_way: deque[tuple[int, Future[None]]] = deque()
         for number, batch in enumerate(
             table_files.read(path, encoding=options.encoding, sheet=options.sheet)

@@ -41,7 +41,9 @@ class Summary:
 
     rows: int = 0
     added: int = 0
-    known: int = 0
+    known: int = 0  # there before
+    updated: int = 0  # of these, brought up to date
+    withdrawn: int = 0  # that the file lacks
     rejected: int = 0
     left_out: int = 0
     placed: int = 0  # of the rows that are neither rejected nor left out
@@ -57,7 +59,7 @@ class Summary:
         """Take over what became of the rows in the database."""
         self.added, self.known = mover.added, mover.staged - mover.added
         self.placed, self.triaged = mover.placed, mover.staged - mover.placed
-        self.ambiguous, self.confirmed = mover.ambiguous, mover.confirmed
+        self.ambiguous, self.updated = mover.ambiguous, mover.updated
 
     def counts(self) -> dict[str, int]:
         """The figures, to be kept."""
@@ -65,9 +67,11 @@ class Summary:
 
     def lines(self) -> list[tuple[str, int]]:
         """What became of the rows, for people."""
+        later = [("brought up to date", self.updated), ("withdrawn", self.withdrawn)]
         return [
             ("rows", self.rows), ("added", self.added), ("there before", self.known),
             ("rejected", self.rejected), ("left out by date", self.left_out),
             ("placed", self.placed), ("in triage", self.triaged),
             ("ambiguous", self.ambiguous), ("confirmed", self.confirmed),
+            *(each for each in later if each[1]),
         ]  # fmt: skip

@@ -12,16 +12,18 @@ import pyarrow.compute as pc
 from sqlalchemy import Connection, Engine, text
 
 from data import addresses, reports
-from data.agreement import Agreement, spelt
+from data.agreement import Agreement
 from data.bulk_placement import Map, Placed
-from data.intake_options import IntakeError, Options, Summary
+from data.intake_options import IntakeError, Summary
 from data.intake_stage import Opened, stage
-from data.report_mapping import Mapping
-from data.report_rows import Parsed, Seen, parse
+from data.intake_target import Target
 from data.report_times import DateOrder
 from data.settings import settings
 from data.table_batch import Batch
+from data.table_mapping import TableMapping
+from data.table_parsed import ParsedRows
 from data.table_rejects import tally
+from data.table_rows import Seen
 from data.text_stream import TableError
 
 _MOMENT = pa.timestamp("us", "UTC")
@@ -31,7 +33,7 @@ _MOMENT = pa.timestamp("us", "UTC")
 class Rows:
     """The rows of a batch that are taken in, with WGS 84 positions and why some have none."""
 
-    parsed: Parsed
+    parsed: ParsedRows
     table: pa.Table
     source: pa.Table
     lon: npt.NDArray[np.float64]
@@ -45,14 +47,15 @@ class Run:
     """Looks at batches and places them; keeps what goes from one batch to the next."""
 
     def __init__(
-        self, connection: Connection, options: Options, datum: str | None,
+        self, connection: Connection, target: Target, datum: str | None,
         accuracy_m: float | None, city: Map,
     ) -> None:  # fmt: skip
-        self.connection, self.options, self.city = connection, options, city
+        self.connection, self.target, self.city = connection, target, city
+        self.options = options = target.options
         self.datum = options.datum or datum
         self.accuracy_m = accuracy_m or settings().accuracy_m
         self.summary = Summary(agreement=Agreement() if options.check else None)
-        self.seen, self.mapping = Seen(), Mapping()
+        self.seen, self.mapping = Seen(), target.mapping()
         self.date_order: DateOrder | None = None
         self.codes = _codes(connection, options.layer)
         self.found: dict[str, addresses.Match | str] = {}
@@ -67,7 +70,7 @@ class Run:
                 raise TableError(
                     f"the file has no column {column}; it has {', '.join(batch.columns)}"
                 )
-        parsed = parse(
+        parsed = self.target.parse(
             batch,
             self.mapping,
             datum=self.datum,
@@ -87,14 +90,15 @@ class Run:
         table = parsed.table().filter(keep)
         return Rows(parsed, table, batch.table.filter(keep), *self._positions(table))
 
-    def _mapping(self, columns: list[str]) -> Mapping:
+    def _mapping(self, columns: list[str]) -> TableMapping:
+        known = self.target.mapping
         if self.options.mapping_file:
-            base = Mapping.from_yaml(self.options.mapping_file)
+            base = known.from_yaml(self.options.mapping_file)
         else:
-            base = Mapping.guess(columns)
-        return Mapping.from_flags(self.options.mapping, base) if self.options.mapping else base
+            base = known.guess(columns)
+        return known.from_flags(self.options.mapping, base) if self.options.mapping else base
 
-    def _in_time(self, parsed: Parsed) -> npt.NDArray[np.bool_]:
+    def _in_time(self, parsed: ParsedRows) -> npt.NDArray[np.bool_]:
         inside = np.ones(len(parsed), bool)
         for bound, beyond in (
             (self.options.since, pc.less),
@@ -102,7 +106,7 @@ class Run:
         ):
             if bound:
                 moment = pa.scalar(bound, pa.timestamp("us", "UTC"))
-                out = pc.fill_null(beyond(parsed.occurred_at, moment), True)
+                out = pc.fill_null(beyond(self.target.occurred(parsed), moment), True)
                 inside &= ~out.to_numpy(zero_copy_only=False)
         return inside
 
@@ -111,19 +115,21 @@ class Run:
         table, lon, lat, accuracy, by_address, triage = (
             rows.table, rows.lon, rows.lat, rows.accuracy_m, rows.by_address, rows.triage
         )  # fmt: skip
-        occurred = pc.fill_null(table["occurred_at"], pa.scalar(self.city.known, _MOMENT))
-        at = pd.DatetimeIndex(occurred.cast(pa.int64()).to_numpy().view("M8[us]"), tz="UTC")
+        premises = (
+            _objects(table["premises"])
+            if "premises" in table.column_names
+            else np.full(len(table), None, object)
+        )
         placed = self.city.place(
-            lon, lat, accuracy, at, _objects(table["address"]), _objects(table["premises"])
+            lon, lat, accuracy, self._moments(table), _objects(table["address"]), premises
         )
         placed.method[by_address & (placed.area_id >= 0)] = "address"
         outside = (placed.area_id < 0) & np.isfinite(lon)
         triage[outside] = "outside"
         self._compare(placed, rows.source, np.isfinite(lon) & ~by_address)
+        self.target.settle(placed, triage)
         columns = {
-            "occurred": table["occurred_at"], "description": table["text"],
-            **{n: table[n] for n in ("external_id", "channel", "kind", "premises", "address")},
-            "x": table["x"], "y": table["y"], "datum": table["datum"],
+            **{n: table[n] for n in ("external_id", "kind", "address", "x", "y", "datum")},
             "accuracy_m": _nullable(accuracy), "lon": _nullable(lon), "lat": _nullable(lat),
             "attributes": _null_if_empty(table["attributes"]),
             "area_id": _nullable(placed.area_id, -1),
@@ -131,10 +137,18 @@ class Run:
             "method": pa.array(placed.method, pa.string()), "ambiguous": pa.array(placed.ambiguous),
             "border_m": _nullable(placed.border_m),
             "alternatives": placed.alternatives,
-            "triage": pa.array(triage, pa.string()), "settled": self._settled(rows.source),
+            "triage": pa.array(triage, pa.string()),
         }  # fmt: skip
         if number not in opened.staged:
-            stage(engine, opened.id, number, pa.table(columns))
+            columns |= self.target.columns(table, rows.source)
+            stage(engine, opened.id, number, pa.table(columns), self.target.types)
+
+    def _moments(self, table: pa.Table) -> pd.DatetimeIndex:
+        """Whose borders count: those of each row's moment, or of now."""
+        known = pa.scalar(self.city.known, _MOMENT)
+        said = self.target.moment(table)
+        when = pa.repeat(known, len(table)) if said is None else pc.fill_null(said, known)
+        return pd.DatetimeIndex(when.cast(pa.int64()).to_numpy().view("M8[us]"), tz="UTC")
 
     def _positions(self, table: pa.Table) -> tuple[Any, ...]:
         """WGS 84 positions, by coordinates or else by address; why there is none."""
@@ -165,12 +179,6 @@ class Run:
         if address not in self.found:
             self.found[address] = reports.by_address(self.connection, address, self.city.known)
         return self.found[address]
-
-    def _settled(self, source: pa.Table) -> pa.Array:
-        if not self.options.confirm:
-            return pa.nulls(len(source), pa.string())
-        codes = spelt(_objects(source[self.options.confirm]), self.codes)
-        return pa.array([code or None for code in codes], pa.string())
 
     def _compare(self, placed: Placed, source: pa.Table, located: npt.NDArray[np.bool_]) -> None:
         if self.summary.agreement and self.options.check:

@@ -1,4 +1,4 @@
-"""Numbers for committed events, and the thread that gives them and hears of new ones.
+"""Numbers for committed events, seals for the audit, and the thread that gives them both.
 
 A number given inside a transaction may become visible after a larger one was read, and whoever
 reads in its order then misses an event. So numbers are given after the commit, one process at a
@@ -17,7 +17,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from data import events, messages
+from data import audit, events, messages
 from data.engine import keep_alive
 from data.server_programs import ServerError
 
@@ -49,6 +49,12 @@ FROM fresh f WHERE e.id = f.id
 RETURNING e.id
 """)
 _PENDING = text("SELECT EXISTS (SELECT FROM event WHERE seq IS NULL)")
+
+
+def seal(connection: Connection) -> int:
+    """Seal committed rows of the audit, as `sequence` numbers events; how many there were."""
+    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+    return audit.seal(connection)
 
 
 def sequence(connection: Connection, limit: int = events.BATCH) -> int:
@@ -133,6 +139,8 @@ class Sequencer:
             while not self._ending:
                 if news.execute(_PENDING).scalar_one():
                     self._number(working)
+                if news.execute(audit.PENDING).scalar_one():
+                    self._seal(working)
                 self._tell_new(news)
                 self._wait = RETRY_S[0]  # it answers
                 self._await(raw, POLL_S)
@@ -142,6 +150,12 @@ class Sequencer:
         while numbered == events.BATCH:
             with working.begin():
                 numbered = sequence(working)
+
+    def _seal(self, working: Connection) -> None:
+        rows = audit.BATCH
+        while rows == audit.BATCH:
+            with working.begin():
+                rows = seal(working)
 
     def _tell_new(self, news: Connection) -> None:
         if self._tell is None:

@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     webhook_loopback: bool = Field(
         default=False, description="webhooks may lead to this machine itself"
     )
+    session_idle_min: float = Field(
+        default=60.0, gt=0, description="who does nothing for so long is signed out, minutes"
+    )
+    session_hours: float = Field(
+        default=12.0, gt=0, description="after so long everybody signs in again, hours"
+    )
     smtp_url: str | None = Field(
         default=None, description="`smtp://USER:PASSWORD@HOST:587?from=ADDRESS`, or `smtps://`"
     )

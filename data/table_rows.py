@@ -29,6 +29,7 @@ _PAIR = (
     rf"(?P<a>{_NUMBER})\s*[,;\s]\s*(?P<b>{_NUMBER})(?:[,\s]+{_NUMBER})*\s*(?:[\)\]]\s*)?(?:(?:,\s*\".*)?\}}\s*)?$"
 )
 MOST_ID = 200  # characters of an external id
+MOST_ACCURACY_M = 5000  # a position vaguer than this is none
 _SPELL = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -153,6 +154,22 @@ def places(columns: Columns, verdict: Verdict) -> tuple[Floats, Floats]:
 
 
 _AXES = (("lon", "longitude"), ("lat", "latitude"))
+
+
+def accuracies(columns: Columns, verdict: Verdict) -> Floats:
+    """Radius in metres; NaN where it is not given, or given as 0."""
+    column = columns.raw("accuracy_m")
+    if columns.mapped("accuracy_m"):
+        column = pc.replace_substring_regex(column, r"\s*(m|米|公尺)\s*$", "")
+    values = numbers(column, "accuracy", verdict)
+    at = np.flatnonzero(values < 0)
+    verdict.reject((i, f"accuracy {values[i]:g} is less than 0 m") for i in at)
+    verdict.reject(
+        (i, f"accuracy {values[i]:g} m is more than {MOST_ACCURACY_M:,} m, which tells no place")
+        for i in np.flatnonzero(values > MOST_ACCURACY_M)
+    )
+    values[values == 0] = np.nan  # what devices send that do not know it
+    return values
 
 
 def numbers(column: pa.Array, word: str, verdict: Verdict) -> Floats:

@@ -6,7 +6,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, supervision, timers, whistle_rules, whistles
+from data import (
+    events,
+    positions,
+    referral_rules,
+    referrals,
+    requests,
+    supervision,
+    timers,
+    visit_plans,
+    watching,
+    whistle_rules,
+    whistles,
+)
 from data.settings import settings
 
 
@@ -17,7 +29,7 @@ class Task:
     Attributes
     ----------
     cron : when, in UTC: minute, hour, day of the month, month, day of the week
-    run : called with the connection and the time; returns how many rows it removed
+    run : called with the connection and the time; returns how many rows it changed
     """
 
     cron: str
@@ -40,6 +52,8 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
 for _clock in whistle_rules.CLOCKS:
     timers.on("late", _clock, whistles.escalate)
+for _clock in referral_rules.CLOCKS:
+    timers.on("late", _clock, referrals.escalate)
 
 # What cannot wait for its hour: called every moment by every worker, again until it returns 0.
 ALWAYS: dict[str, Callable[[Connection], int]] = {
@@ -51,4 +65,6 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "look at watched places": Task("* * * * *", watching.look),
+    "make visits due": Task("*/5 * * * *", visit_plans.keep),
 }

@@ -22,6 +22,7 @@ def incident(
     state: Mapping[str, Any],
     around: Surroundings | None,
     *,
+    me: str | None = None,
     timezone: str = "Asia/Shanghai",
     lang: Lang = "zh",
 ) -> str:
@@ -35,6 +36,8 @@ def incident(
         last event before it was read, and `now`, both from the service.
     around : Surroundings or None
         None while the incident has no place.
+    me : str or None
+        Who is signed in; None: a program, which says for whom it asks.
     timezone : str
         Of the times on the screen.
     """
@@ -63,6 +66,7 @@ def incident(
         "incident.html",
         t=say,
         number=number,
+        me=me,
         placed=around is not None,
         switch={"zh": "en", "en": "zh"}[lang],
     )

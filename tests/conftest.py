@@ -59,6 +59,7 @@ def server_url() -> Iterator[str]:
 def make_database(server_url: str) -> Iterator[Callable[[], str]]:
     """Call it for the URL of a fresh, migrated, empty database, which is dropped at the end."""
     from data.migrate import upgrade
+    from tests.doors import open_door
 
     engine = create_engine(server_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
     made: list[str] = []
@@ -73,6 +74,7 @@ def make_database(server_url: str) -> Iterator[Callable[[], str]]:
 
     migrated = create("template0")
     upgrade(migrated)
+    open_door(migrated)
     yield lambda: create(str(make_url(migrated).database))
     with engine.connect() as connection:
         for name in made:

@@ -20,8 +20,8 @@ from tests.extracts import HELSINKI
 
 COMMANDS = (
     "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
-    "import areas", "import reports", "import addresses", "import resources", "import catalogue",
-    "export", "source", "roads",
+    "import areas", "import reports", "import records", "import addresses", "import resources",
+    "import catalogue", "export", "source", "roads",
 )  # fmt: skip
 
 
@@ -116,6 +116,18 @@ def test_from_areas_to_reports_and_back(wangge, areas_file, tmp_path, url):
     with look.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 3
     look.dispose()
+
+
+def test_records_are_brought_up_to_date_and_withdrawn(wangge, areas_file, tmp_path):
+    succeeds(wangge("import", "areas", areas_file, "--layer", "beats", "--map", "code=nr"))
+    given = ("import", "records", "h.csv", "--datum", "wgs84", "--layer", "beats")
+    (tmp_path / "h.csv").write_text("编号,经度,纬度\n1,113.105,23.005\n2,,\n", "utf-8")
+    assert "--kind" in sentence(wangge(*given))
+    shown = succeeds(wangge(*given, "--kind", "出租屋"))
+    assert "│ added │ 2 │" in shown and "│ placed │ 1 │" in shown
+    (tmp_path / "h.csv").write_text("编号,经度,纬度,层数\n1,113.105,23.005,4\n", "utf-8")
+    shown = succeeds(wangge(*given, "--kind", "rental", "--replace"))
+    assert "│ brought up to date │ 1 │" in shown and "│ withdrawn │ 1 │" in shown
 
 
 def test_addresses_and_sources(wangge, tmp_path):

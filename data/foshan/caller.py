@@ -14,8 +14,9 @@ from data.foshan.feed import reports
 class Caller:
     """Posts made-up reports to a running service, so many a minute, until it is stopped."""
 
-    def __init__(self, url: str, per_minute: float) -> None:
+    def __init__(self, url: str, per_minute: float, token: str) -> None:
         self._url, self._pause = url, 60 / per_minute
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="caller", daemon=True)
 
@@ -40,7 +41,7 @@ class Caller:
         if places.empty:
             return
         seed = int(datetime.now(UTC).timestamp())
-        with httpx.Client(base_url=self._url, timeout=10) as client:
+        with httpx.Client(base_url=self._url, headers=self._headers, timeout=10) as client:
             for report in reports(places, seed):
                 if self._done.wait(self._pause):
                     return

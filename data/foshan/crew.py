@@ -39,8 +39,9 @@ ORDER BY kind = 'grid_lead', md5(id::text) LIMIT :most
 class Crew:
     """Works on the open incidents of a running service until it is stopped."""
 
-    def __init__(self, url: str, seed: int = 4406) -> None:
+    def __init__(self, url: str, token: str, seed: int = 4406) -> None:
         self._url, self._rng = url, np.random.default_rng(seed)
+        self._headers = {"Authorization": f"Bearer {token}"}
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="crew", daemon=True)
         self._due: list[tuple[float, int, Callable[[httpx.Client], None]]] = []
@@ -64,7 +65,9 @@ class Crew:
         self._carriers = [row.id for row in carriers]
         self._in(PAUSE_S, self._look)
         self._in(PAUSE_S, self._move)
-        with httpx.Client(base_url=f"{self._url}/api/v1", timeout=10) as client:
+        with httpx.Client(
+            base_url=f"{self._url}/api/v1", headers=self._headers, timeout=10
+        ) as client:
             while not self._done.wait(PAUSE_S / 4):
                 self._now += PAUSE_S / 4
                 while self._due and self._due[0][0] <= self._now:

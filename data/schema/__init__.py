@@ -10,19 +10,37 @@ same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 """
 
 from data.schema import (
+    accounts,
+    assessments,
     cases,
     city,
     clocks,
     dispatch,
     messages,
+    records,
     referrals,
     reports,
     resources,
+    visits,
+    watched,
     whistles,
 )
 from data.schema.base import Base
 
 __all__ = [
-    "Base", "cases", "city", "clocks", "dispatch", "messages", "referrals", "reports", "resources",
+    "Base",
+    "accounts",
+    "assessments",
+    "cases",
+    "city",
+    "clocks",
+    "dispatch",
+    "messages",
+    "records",
+    "referrals",
+    "reports",
+    "resources",
+    "visits",
+    "watched",
     "whistles",
-]  # fmt: skip
+]

@@ -201,9 +201,11 @@
   const read = wangge.reader(data.address, show);
 
   wangge.finish = (map) => {
-    const remembered = $("actor");
-    remembered.value = localStorage.getItem("wangge.actor") ?? "";
-    remembered.addEventListener("input", () => { localStorage.setItem("wangge.actor", remembered.value.trim()); refuse(""); });
+    const remembered = $("actor"); // who is signed in stands there; a program's name does not
+    if (remembered.type !== "hidden") {
+      remembered.value = localStorage.getItem("wangge.actor") ?? "";
+      remembered.addEventListener("input", () => { localStorage.setItem("wangge.actor", remembered.value.trim()); refuse(""); });
+    }
     wangge.synchronise(data.now);
     show(state);
     map.setMinZoom(8); // who could go may be at the other end of the city

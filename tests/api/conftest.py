@@ -11,6 +11,7 @@ from sqlalchemy import Engine, create_engine, text
 
 from api.main import create_app
 from data import addresses, areas
+from tests.doors import HEADERS
 
 WEST, SOUTH, STEP = 113.10, 23.00, 0.005
 VILLAGES = ("440604010001", "440604010002")
@@ -93,7 +94,8 @@ def town(database_url: str) -> str:
 @pytest.fixture(scope="module")
 def client(town: str) -> Iterator[TestClient]:
     """A client of the application on that database."""
-    with TestClient(create_app(town), raise_server_exceptions=False) as opened:
+    app = create_app(town)
+    with TestClient(app, raise_server_exceptions=False, headers=HEADERS) as opened:
         yield opened
 
 

@@ -14,10 +14,11 @@ from sqlalchemy import create_engine, pool, text
 from api.main import create_app
 from api.serving import Server
 from data import events
+from tests.doors import HEADERS
 
 PATIENCE_S = 90.0  # after which a test fails instead of hanging; processes may start slowly
 # Shared, for a client of one's own reads all certificates of the system each time.
-web = httpx.Client(verify=False, timeout=PATIENCE_S)
+web = httpx.Client(verify=False, timeout=PATIENCE_S, headers=HEADERS)
 
 
 def free_port() -> int:
@@ -87,7 +88,7 @@ def listening(
     base: str, query: dict[str, Any] | None = None, last: int | None = None
 ) -> Iterator[Stream]:
     """An open stream."""
-    headers = {"Accept": "text/event-stream"}
+    headers = {**HEADERS, "Accept": "text/event-stream"}
     headers |= {} if last is None else {"Last-Event-ID": str(last)}
     with (
         httpx.Client(base_url=base, timeout=PATIENCE_S, verify=False) as client,

@@ -22,6 +22,7 @@ from data.sequencer import sequence
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
 from tests.api.live import PATIENCE_S, Sent, Stream, happen, listening, serving, sql, web
 from tests.conftest import THROW_AWAY
+from tests.doors import TOKEN, open_door
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,8 @@ def slow_reader(base: str, after: int) -> socket.socket:
     opened.settimeout(PATIENCE_S)
     host, _, port = base.removeprefix("http://").partition(":")
     opened.connect((host, int(port)))
-    opened.sendall(f"GET /api/v1/events?after={after} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+    head = f"GET /api/v1/events?after={after} HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer {TOKEN}"
+    opened.sendall(f"{head}\r\n\r\n".encode())
     return opened
 
 
@@ -294,6 +296,7 @@ def test_a_restarted_database_is_resumed(short_tmp: Path) -> None:
     home = short_tmp / "home"
     url = server.ensure(home, tuning=THROW_AWAY)
     migrate.upgrade(url)
+    open_door(url)
     engine = create_engine(url)
     build(engine)
     engine.dispose()

@@ -22,6 +22,7 @@ from data import migrate, server
 from data.settings import ROOT
 from tests.api.live import PATIENCE_S, free_port, until_answered, web
 from tests.api.receiver import Receiver, receiving
+from tests.doors import HEADERS, open_door
 
 KILLS = int(os.environ.get("WANGGE_TEST_KILLS", "5"))
 REPORTERS = 4
@@ -41,7 +42,7 @@ class Load:
             thread.start()
 
     def _report(self, reporter: int) -> None:
-        with httpx.Client(base_url=self._base, timeout=20, verify=False) as client:
+        with httpx.Client(base_url=self._base, timeout=20, verify=False, headers=HEADERS) as client:
             number = 0
             while not self._ending.is_set():
                 external_id = f"{reporter}-{number}"
@@ -113,7 +114,9 @@ class Service:
 @pytest.fixture
 def home(short_tmp: Path) -> Iterator[Path]:
     made = short_tmp / "home"
-    migrate.upgrade(server.ensure(made))
+    url = server.ensure(made)
+    migrate.upgrade(url)
+    open_door(url)
     yield made
     server.stop(made)
 

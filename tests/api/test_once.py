@@ -17,6 +17,7 @@ from api.main import create_app
 from api.once import REPLAYED, Once
 from api.problems import Problem
 from data import requests
+from tests.doors import HEADERS
 from tests.people import add as person
 from tests.people import incident
 
@@ -178,7 +179,7 @@ def workshop(town: str) -> Iterator[tuple[Workshop, TestClient]]:
     async def work(once: Once) -> Response:
         return await once(shop.work)
 
-    with TestClient(app) as client:
+    with TestClient(app, headers=HEADERS) as client:
         yield shop, client
 
 

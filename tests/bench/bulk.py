@@ -1,4 +1,4 @@
-"""A year of records from a file into the database, against a bare COPY of the same rows."""
+"""A year of rows from a file into the database, as reports and as records, against a bare COPY."""
 
 from pathlib import Path
 
@@ -8,6 +8,9 @@ from pyarrow import csv
 from sqlalchemy import Engine, text
 
 from data import intake
+from data.intake_target import Target
+from data.record_intake import RecordOptions, RecordTarget
+from data.report_intake import ReportTarget
 from layers import console
 from tests.bench.setting import SEED, city, home, points, timed
 
@@ -18,15 +21,22 @@ def run(rows: int) -> None:
     file = home() / f"records-{rows}.csv"
     if not file.exists():
         _write(file, engine, rows)
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE confirmation, incident, report CASCADE"))
+    reports = intake.Options("bench", datum="gcj02")
+    _measure(engine, file, rows, reports, ReportTarget, "report")
+    records = RecordOptions("bench", datum="gcj02")
+    _measure(engine, file, rows, records, RecordTarget, "record")
+
+
+def _measure(
+    engine: Engine, file: Path, rows: int, options: intake.Options, target: type[Target], table: str
+) -> None:
+    _empty(engine)
     with console.rows(file.name) as progress, timed() as ours:
-        done = intake.run(engine, file, intake.Options("bench", datum="gcj02"), progress=progress)
-    bare = _copy(engine)
-    with engine.begin() as connection:
-        connection.execute(text("TRUNCATE confirmation, incident, report CASCADE"))
+        done = intake.run(engine, file, options, target=target, progress=progress)
+    bare = _copy(engine, table)
+    _empty(engine)
     console.pairs(
-        "Bulk intake (at least 0.25, target 0.5)",
+        f"Bulk intake of {table}s (at least 0.25, target 0.5)",
         [
             *done.lines(),
             ("ours", f"{rows / ours():,.0f} rows/s"),
@@ -34,6 +44,11 @@ def run(rows: int) -> None:
             ("ratio", f"{bare / ours():.3f}"),
         ],
     )
+
+
+def _empty(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("TRUNCATE confirmation, incident, report, record CASCADE"))
 
 
 def _write(file: Path, engine: Engine, rows: int) -> None:
@@ -60,14 +75,14 @@ def _write(file: Path, engine: Engine, rows: int) -> None:
     )
 
 
-def _copy(engine: Engine) -> float:
+def _copy(engine: Engine, table: str) -> float:
     """Seconds for COPY of the stored rows, all columns, into a table without any index."""
     dump = home() / "rows.bin"
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE IF EXISTS bare"))
-        connection.execute(text("CREATE TABLE bare (LIKE report)"))
+        connection.execute(text(f"CREATE TABLE bare (LIKE {table})"))
         cursor = connection.connection.driver_connection.cursor()  # type: ignore[union-attr]
-        with dump.open("wb") as out, cursor.copy("COPY report TO STDOUT") as copy:
+        with dump.open("wb") as out, cursor.copy(f"COPY {table} TO STDOUT") as copy:
             for block in copy:
                 out.write(block)
     with timed() as seconds, engine.begin() as connection:

@@ -17,6 +17,7 @@ from data.candidates import Question
 from layers import console
 from tests.bench.over_http import CLIENTS, Ask, load, rate, served
 from tests.bench.setting import city, points, spread
+from tests.doors import TOKEN
 
 INCIDENTS = 1_200_000
 COUNT, WARM = 600, 50
@@ -142,8 +143,9 @@ async def _http(port: int) -> Ask:
         report = {"source": "bench", "lon": lon, "lat": lat, "datum": "wgs84", "kind": "噪音扰民"}
         body = json.dumps(report).encode()
         writer.write(
-            b"POST /api/v1/reports HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json"
-            b"\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+            b"POST /api/v1/reports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s"
+            b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+            % (TOKEN.encode(), len(body), body)
         )
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 201"):

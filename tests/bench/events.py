@@ -18,6 +18,7 @@ from sqlalchemy import text
 from layers import console
 from tests.bench.over_http import free_port, wait_for
 from tests.bench.setting import city, spread
+from tests.doors import TOKEN
 
 Spans = list[tuple[float, float]]  # from when until when each thing happened
 
@@ -27,7 +28,8 @@ CLIENTS = (1, 100)
 _HAPPEN = "INSERT INTO event (kind) VALUES ('bench.happened')"
 
 _ASK = (
-    b"GET /api/v1/events?kinds=bench.happened,report.received HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    b"GET /api/v1/events?kinds=bench.happened,report.received HTTP/1.1\r\nHost: localhost\r\n"
+    b"Authorization: Bearer %s\r\n\r\n" % TOKEN.encode()
 )
 
 

@@ -15,6 +15,7 @@ from gis.links import Floats, Ints, Links
 from gis.matching import match
 from layers import console
 from tests.bench.setting import SEED, city, timed
+from tests.doors import HEADERS
 
 SIDE_M, SPEED_M_S = 30_000, 5.0
 PEOPLE, SITES = 10_000, 500
@@ -58,7 +59,7 @@ def over_api(url: str, engine: Engine) -> None:
         connection.execute(_JOIN)
         connection.execute(_CLEAR)
     lines = []
-    with TestClient(create_app(url)) as client:
+    with TestClient(create_app(url), headers=HEADERS) as client:
         for minutes in (30, 120):
             start = time.perf_counter()
             answer = client.post("/api/v1/deployments", json=_request(minutes))

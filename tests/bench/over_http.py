@@ -14,6 +14,7 @@ import psycopg
 
 from layers import console
 from tests.bench.setting import city, points, spread
+from tests.doors import TOKEN
 
 CLIENTS = (1, 8, 32)
 SECONDS = 5.0
@@ -100,7 +101,8 @@ async def _http(port: int) -> Ask:
 
     async def ask(lon: float, lat: float) -> None:
         path = f"/api/v1/locate?lon={lon}&lat={lat}&datum=wgs84"
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        signed = f"Host: localhost\r\nAuthorization: Bearer {TOKEN}"
+        writer.write(f"GET {path} HTTP/1.1\r\n{signed}\r\n\r\n".encode())
         head = await reader.readuntil(b"\r\n\r\n")
         if not head.startswith(b"HTTP/1.1 200"):
             raise RuntimeError(head.decode())

@@ -13,6 +13,7 @@ from data import migrate, server
 from data.foshan import load
 from data.settings import settings
 from layers import console
+from tests.doors import open_door
 
 SEED = 4406
 
@@ -27,6 +28,10 @@ def city() -> tuple[str, Engine]:
     url = server.ensure(home())
     migrate.upgrade(url)
     engine = create_engine(url)
+    with engine.begin() as connection:
+        known = connection.execute(text("SELECT EXISTS (SELECT FROM token)")).scalar_one()
+    if not known:
+        open_door(url)
     if load.is_empty(engine):
         with console.share("Foshan") as progress:
             load.load(engine, progress=progress)

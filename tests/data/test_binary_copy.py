@@ -24,6 +24,7 @@ COLUMNS = {
             datetime(2199, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
         ],
     ),
+    "sealed": ("bytea", pa.binary(), [b"", b"\x00\xff\\x41", None, bytes(range(256))]),
     "void": ("text", pa.string(), [None] * 4),
 }
 

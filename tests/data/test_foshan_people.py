@@ -12,10 +12,11 @@ from sqlalchemy import text
 
 from data import areas, case_catalogue, clocks, resource_files, service_times
 from data.catalogue import Catalogue
-from data.foshan import facts, feed, governance, load, people
+from data.foshan import casework, facts, feed, governance, load, people
 from data.foshan.city import City, generate
 from data.foshan.overlays import SPECIALTIES
 from data.schema.resources import MODES
+from data.stages import STAGES
 
 CHANCHENG = "440604"
 
@@ -200,6 +201,14 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
     assert {row["kind"] for row in times} == set(governance.HANDLING)
     assert set(governance.RULES) <= {kind["code"] for kind in kinds}
     assert unanswered == []
+    assert casework.is_missing(engine)
+    casework.load(engine)
+    assert not casework.is_missing(engine)
+    with engine.connect() as connection:
+        stages = connection.execute(text("SELECT DISTINCT stage FROM incident")).scalars().all()
+        merged = connection.execute(text("SELECT count(merged_into) FROM incident")).scalar_one()
+    # The others are reached by whistles, referrals and return visits.
+    assert set(STAGES) - set(stages) == {"referred", "return_visit"} and merged == 1
     roster.to_parquet(tmp_path / "again.parquet")
     again = resource_files.run(
         engine, tmp_path / "again.parquet", resource_files.Options(governance.SOURCE, datum="wgs84")

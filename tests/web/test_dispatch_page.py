@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 from sqlalchemy import Engine, create_engine, text
@@ -13,7 +12,7 @@ from sqlalchemy import Engine, create_engine, text
 from layers.page import PAGE_LIMIT
 from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, WEST, build
-from tests.api.live import serving
+from tests.api.live import serving, web
 from tests.web.visits import SHOTS, SIZES, Visit, inside, needs_browser
 
 pytestmark = needs_browser
@@ -60,7 +59,7 @@ def report(base: str) -> Callable[..., int]:
             "lat": SOUTH + row * STEP, "datum": "wgs84", "kind": "噪音", "accuracy_m": 60,
             "address": "魁奇东路88号", "description": "楼上装修，夜里还在钻墙",
         } | more  # fmt: skip
-        answer = httpx.post(f"{base}/api/v1/reports", json=body)
+        answer = web.post(f"{base}/api/v1/reports", json=body)
         assert answer.status_code == 201, answer.text
         return int(answer.json()["incident"])
 
@@ -140,13 +139,13 @@ def test_somebody_is_sent_goes_their_way_and_is_called_back(
     expect(task).to_contain_text(name)
     expect(page.locator("#note")).to_have_value("")
     expect(page.locator(".leaflet-marker-icon.pin.gone")).to_have_count(1)
-    sent = httpx.get(f"{base}/api/v1/incidents/{number}/dispatches").json()["dispatches"][0]
+    sent = web.get(f"{base}/api/v1/incidents/{number}/dispatches").json()["dispatches"][0]
     assert (sent["actor"], sent["note"]) == ("调度员 1", "请带记录仪")
     (made,) = sent["assignments"]
     assert made["evidence"]["rank"] == 1
     # What the person does on their telephone is seen without a hand's stir.
     step = {"state": "on_the_way", "actor": name}
-    httpx.post(f"{base}/api/v1/assignments/{made['id']}/steps", json=step).raise_for_status()
+    web.post(f"{base}/api/v1/assignments/{made['id']}/steps", json=step).raise_for_status()
     expect(task.locator(".stages .now")).to_contain_text("途中")
     page.screenshot(path=SHOTS / "incident-under-way.png")
     task.get_by_role("button", name="到场").click()
@@ -195,7 +194,7 @@ def test_what_is_lacking_is_said_aloud_in_english_too(
         "kind": "劳资纠纷", "resource_kinds": ["grid_lead", "mediator"], "skills": ["labour"],
         "reach_s": 1200, "actor": "chief",
     }  # fmt: skip
-    httpx.put(f"{base}/api/v1/dispatch-rules", json=rule).raise_for_status()
+    web.put(f"{base}/api/v1/dispatch-rules", json=rule).raise_for_status()
     page = visit(f"{base}/maps/incident/{report(kind='劳资纠纷')}?lang=en").page
     expect(page.locator("#shortfalls")).to_contain_text("Nobody within 20 min can do")
     expect(page.locator("#going h2")).to_have_text("Nobody has been sent yet")
@@ -221,7 +220,7 @@ def test_nobody_sends_without_saying_who_they_are(
     page.locator(".send").first.click()
     expect(page.locator("#refused")).to_have_text("请先填写调度员")
     expect(page.locator("#actor")).to_be_focused()
-    assert not httpx.get(f"{base}/api/v1/incidents/{number}/dispatches").json()["dispatches"]
+    assert not web.get(f"{base}/api/v1/incidents/{number}/dispatches").json()["dispatches"]
 
 
 def test_a_page_whose_stream_is_down_says_since_when_and_recovers(
@@ -254,7 +253,7 @@ def test_the_queue_is_ordered_and_fits(
         report(column, row, urgency=1 + n % 5, kind=kinds[n % 5])
     page = visit(f"{base}/maps/dispatch", size).page
     expect(page.locator(".live")).to_have_text("实时")
-    open_ones = httpx.get(f"{base}/api/v1/incidents?limit=1000").json()["incidents"]
+    open_ones = web.get(f"{base}/api/v1/incidents?limit=1000").json()["incidents"]
     listed = page.locator("[data-incident]")
     order = [int(each.get_attribute("data-incident") or 0) for each in listed.all()]
     open_ones.sort(key=lambda each: (each["urgency"], each["under_way"] > 0))
@@ -280,9 +279,9 @@ def test_a_new_report_appears_by_itself_and_who_is_sent_is_seen(
     expect(line).to_have_class("new")
     expect(page.locator("#open")).to_have_text(str(before + 1))
     page.screenshot(path=SHOTS / "queue-new.png")
-    lead = httpx.get(f"{base}/api/v1/incidents/{number}/candidates").json()["candidates"][0]
+    lead = web.get(f"{base}/api/v1/incidents/{number}/candidates").json()["candidates"][0]
     body = {"send": [{"resource": lead["resource"]["id"]}], "actor": "调度员 2"}
-    httpx.post(f"{base}/api/v1/incidents/{number}/dispatches", json=body).raise_for_status()
+    web.post(f"{base}/api/v1/incidents/{number}/dispatches", json=body).raise_for_status()
     expect(line).to_contain_text("1 人途中")
     line.locator("a").click()
     expect(page.locator("#what h1")).to_contain_text("火情")

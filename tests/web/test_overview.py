@@ -16,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 from layers.ground import ground
 from layers.overview import overview
 from layers.page import PAGE_LIMIT, VENDOR
+from tests.doors import HEADERS
 from tests.layers.cities import drawn, frame, reports
 from tests.web.visits import SHOTS, Visit, inside, needs_browser
 
@@ -162,7 +163,7 @@ def test_self_contained_file_opens_from_disk(base: str, browser: Browser, tmp_pa
     file = tmp_path / "overview.html"
     file.write_text(visit.page.request.get(f"{base}/alone").text(), encoding="utf-8")
     visit.close()
-    alone = browser.new_page()
+    alone = browser.new_page(extra_http_headers=HEADERS)
     faults: list[str] = []
     requests: list[str] = []
     alone.on("pageerror", lambda e: faults.append(str(e)))

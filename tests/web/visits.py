@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from layers.page import VENDOR
+from tests.doors import HEADERS
 
 CHROMIUM = Path("/usr/bin/chromium")
 SHOTS = Path(__file__).parent / "screenshots"
@@ -25,7 +26,9 @@ class Visit:
 
     def __init__(self, browser: Browser, size: str) -> None:
         width, height = SIZES[size]
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
+        self.page: Page = browser.new_page(
+            viewport={"width": width, "height": height}, extra_http_headers=HEADERS
+        )
         self.faults: list[str] = []
         self.expected: str | None = None  # what a fault may hold without being one
         self.hosts: set[str] = set()

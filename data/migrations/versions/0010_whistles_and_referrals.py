@@ -5,7 +5,7 @@ from pathlib import Path
 from alembic import op
 
 revision = "0010"
-down_revision = "0004"
+down_revision = "0006"
 
 TABLES = (
     "agreement", "referral_step", "referral", "whistle_plan_step", "whistle_visit",

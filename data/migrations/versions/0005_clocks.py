@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 TABLES = ("supervision_answer", "supervision", "clock", "service_time", "calendar_day", "calendar")
 

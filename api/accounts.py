@@ -1,0 +1,258 @@
+"""Accounts, the tokens of other systems, and the audit."""
+
+from collections.abc import Sequence
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Body, Path, Query, Response
+from sqlalchemy import Connection
+
+from api import examples
+from api.access import Who, may
+from api.answers import Json
+from api.deps import Db
+from api.once import Once
+from api.problems import Problem, documented
+from api.schemas import Moment, Word
+from api.schemas_accounts import (
+    AccountShown,
+    AccountsShown,
+    Changed,
+    Deeds,
+    Enrolment,
+    Given,
+    NewAccount,
+    NewToken,
+    TokenMade,
+    TokensShown,
+)
+from data import accounts, areas_named, audit
+from data.accounts import Grant
+
+router = APIRouter(prefix="/api/v1", tags=["accounts"])
+BIGGEST = 2**63 - 1
+Number = Annotated[int, Path(ge=1, le=BIGGEST, examples=[1])]
+FRESH = {"Cache-Control": "no-store"}
+_WRITE = (
+    "validation", "not-json", "wrong-content-type", "too-large", "account-refused",
+    "area-unknown",
+)  # fmt: skip
+_ONE = {"model": AccountShown, **examples.ok(examples.of("account"))}
+
+
+@router.get(
+    "/accounts",
+    summary="List accounts",
+    responses={
+        200: {"model": AccountsShown, **examples.ok({"accounts": [examples.of("account")]})},
+        **documented(),
+    },
+)
+async def listed(db: Db, who: Who = may("account.manage")) -> Response:
+    """With their roles, by login; passwords are not kept, only what proves them."""
+    rows = await db.read(accounts.listed)
+    return Json({"accounts": [dict(row) for row in rows]}, headers=FRESH)
+
+
+@router.post(
+    "/accounts",
+    status_code=201,
+    summary="Make an account",
+    responses={201: {"description": "Made", **_ONE}, **documented(*_WRITE)},
+)
+async def make(
+    given: Annotated[NewAccount, Body(openapi_examples=examples.of("account_request"))],
+    db: Db,
+    who: Who = may("account.manage"),
+) -> Response:
+    """With roles in areas. A role with power asks for a second factor: set it up, too."""
+
+    def work(connection: Connection) -> Response:
+        number = accounts.add(
+            connection,
+            given.login,
+            given.password.get_secret_value(),
+            _grants(connection, given.roles),
+            actor=who.name,
+            organisation=given.organisation,
+            resource_id=given.resource,
+        )
+        return _shown(connection, number, 201)
+
+    return await db.write(work)
+
+
+@router.patch(
+    "/accounts/{number}",
+    summary="Change an account's roles or password",
+    responses={200: _ONE, **documented(*_WRITE, "account-unknown")},
+)
+async def change(
+    number: Number,
+    given: Annotated[Changed, Body(openapi_examples=examples.of("account_change_request"))],
+    db: Db,
+    who: Who = may("account.manage"),
+) -> Response:
+    """Its sessions end at once."""
+
+    def work(connection: Connection) -> Response:
+        _known(connection, number)
+        if given.password is not None:
+            accounts.set_password(connection, number, given.password.get_secret_value())
+        if given.roles is not None:
+            accounts.grant(connection, number, _grants(connection, given.roles), actor=who.name)
+        return _shown(connection, number)
+
+    return await db.write(work)
+
+
+@router.post(
+    "/accounts/{number}/second-factor",
+    status_code=201,
+    summary="Set a second factor up",
+    responses={
+        201: {"model": Enrolment, "description": "Made", **examples.ok(examples.of("enrolment"))},
+        **documented("validation", "account-unknown"),
+    },
+)
+async def enrol(number: Number, db: Db, who: Who = may("account.manage")) -> Response:
+    """The one before holds no more; the address is shown this once."""
+
+    def work(connection: Connection) -> Response:
+        _known(connection, number)
+        return Json({"address": accounts.enrol(connection, number)}, 201, FRESH)
+
+    return await db.write(work)
+
+
+@router.delete(
+    "/accounts/{number}",
+    status_code=204,
+    summary="End an account",
+    responses=documented("validation", "key-reused", "account-unknown"),
+)
+async def end(number: Number, once: Once, who: Who = may("account.manage")) -> Response:
+    """Whoever is signed in with it is so no more."""
+
+    def work(connection: Connection) -> Response:
+        if not accounts.withdraw(connection, number):
+            raise Problem("account-unknown", f"There is no account {number}.", field="number")
+        return Response(status_code=204)
+
+    return await once(work)
+
+
+@router.get(
+    "/tokens",
+    summary="List the tokens that hold",
+    responses={
+        200: {"model": TokensShown, **examples.ok(examples.of("tokens"))}, **documented(),
+    },
+)  # fmt: skip
+async def tokens(db: Db, who: Who = may("account.manage")) -> Response:
+    """What each may and until when; what it is, is kept nowhere."""
+    rows = await db.read(accounts.tokens)
+    return Json({"tokens": [dict(row) for row in rows]}, headers=FRESH)
+
+
+@router.post(
+    "/tokens",
+    status_code=201,
+    summary="Make a token for another system",
+    responses={
+        201: {"model": TokenMade, "description": "Made", **examples.ok(examples.of("token_made"))},
+        **documented(*_WRITE),
+    },
+)
+async def make_token(
+    given: Annotated[NewToken, Body(openapi_examples=examples.of("token_request"))],
+    db: Db,
+    who: Who = may("account.manage"),
+) -> Response:
+    """It is shown this once; for what it does its name stands, or whom it asks for."""
+
+    def work(connection: Connection) -> Response:
+        number, secret = accounts.add_token(
+            connection,
+            given.name,
+            given.permissions,
+            actor=who.name,
+            area_id=_area(connection, given.area),
+            organisation=given.organisation,
+            expires=given.expires,
+        )
+        return Json({"id": number, "token": secret}, 201, FRESH)
+
+    return await db.write(work)
+
+
+@router.delete(
+    "/tokens/{number}",
+    status_code=204,
+    summary="End a token",
+    responses=documented("validation", "key-reused", "token-unknown"),
+)
+async def end_token(number: Number, once: Once, who: Who = may("account.manage")) -> Response:
+    """The system that has it may do nothing any more."""
+
+    def work(connection: Connection) -> Response:
+        if not accounts.withdraw_token(connection, number):
+            raise Problem("token-unknown", f"No token {number} holds.", field="number")
+        return Response(status_code=204)
+
+    return await once(work)
+
+
+@router.get(
+    "/audit",
+    summary="What was done and by whom",
+    responses={200: {"model": Deeds, **examples.ok(examples.of("audit"))},
+               **documented("validation")},
+)  # fmt: skip
+async def deeds(
+    db: Db,
+    actor: Annotated[Word | None, Query(description="who did it")] = None,
+    action: Annotated[Word | None, Query(description="how it begins: POST /api/v1/cases")] = None,
+    since: Annotated[Moment | None, Query()] = None,
+    until: Annotated[Moment | None, Query()] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=BIGGEST, description="number of the last one seen")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    who: Who = may("audit.read"),
+) -> Response:
+    """The newest first. `python main.py audit verify` proves that nothing of it was changed."""
+    chosen = {"actor": actor, "action": action}
+    rows = await db.read(
+        audit.listed, actor=actor, action=action, since=since, until=until, before=before,
+        limit=limit,
+    )  # fmt: skip
+    asked = {**chosen, "since": since and since.isoformat(), "until": until and until.isoformat()}
+    query = urlencode({k: v for k, v in {**asked, "limit": limit}.items() if v is not None})
+    onward = (
+        f"{router.prefix}/audit?{query}&before={rows[-1]['id']}" if len(rows) == limit else None
+    )
+    return Json({"audit": [dict(row) for row in rows], "next": onward}, headers=FRESH)
+
+
+def _grants(connection: Connection, given: Sequence[Given]) -> list[Grant]:
+    return [Grant(each.role, _area(connection, each.area)) for each in given]
+
+
+def _area(connection: Connection, spelt: str | None) -> int | None:
+    if spelt is None:
+        return None
+    found = areas_named.find(connection, [spelt])[spelt]
+    if isinstance(found, str):
+        raise Problem("area-unknown", f"{found[:1].upper()}{found[1:]}.", field="area")
+    return found.id
+
+
+def _known(connection: Connection, number: int) -> None:
+    if not accounts.listed(connection, number):
+        raise Problem("account-unknown", f"There is no account {number}.", field="number")
+
+
+def _shown(connection: Connection, number: int, status: int = 200) -> Response:
+    [row] = accounts.listed(connection, number)
+    return Json(dict(row), status, FRESH)
