@@ -56,6 +56,14 @@ class Move:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class By:
+    """Who does something: the actor, and the organisation for which they act, by its number."""
+
+    actor: str
+    acting: int
+
+
 # --- moving on ------------------------------------------------------------------------------------
 
 _LOCK = text("""

@@ -6,13 +6,12 @@ event. Of two who decide at once the first wins, and the other is told who it wa
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
 from data import cases, clocks, events, refusals
-from data.cases import Move
+from data.cases import By, Move
 from data.referral_rules import ACCEPT, ACCEPT_CALL, ACTIONS, INWARDS_ONLY, TOLD, allowed
 from data.refusals import DispatchError
 from data.stages import ANSWERED, UNDECIDED
@@ -31,14 +30,6 @@ class ReferralError(DispatchError):
     `reason` is one of unknown_referral, referral_open, referral_refused, not_giver, not_receiver,
     referral_not_allowed, unknown_team, reason_missing.
     """
-
-
-@dataclass(frozen=True)
-class By:
-    """Who does something: the actor, and the organisation for which they act, by its number."""
-
-    actor: str
-    acting: int
 
 
 @dataclass(frozen=True)
@@ -182,13 +173,14 @@ def _subject(number: int) -> str:
 
 # --- deciding -------------------------------------------------------------------------------------
 
-_HOLD = text("""
+_LOOK = """
 SELECT r.*, i.area_id, g.name AS giver_name, v.name AS receiver_name, v.code AS receiver,
        g.code AS giver, clock_timestamp() AS now
 FROM referral r JOIN incident i ON i.id = r.incident_id
 JOIN organisation g ON g.id = r.giver_id JOIN organisation v ON v.id = r.receiver_id
-WHERE r.id = :id FOR NO KEY UPDATE OF r
-""")
+WHERE r.id = :id
+"""
+_SEEN, _HELD = text(_LOOK), text(f"{_LOOK} FOR NO KEY UPDATE OF r")
 _OF = text("SELECT incident_id FROM referral WHERE id = :id")
 _MOVE = text("""
 UPDATE referral SET state = :state, docket = coalesce(CAST(:docket AS text), docket),
@@ -238,15 +230,13 @@ def move(
     connection.execute(_MOVE, values)
     clock = _clock(referral["kind"])
     if asked.before == "offered":
-        clocks.stop(
-            connection, incident_id, clock, subject=_subject(number), at=referral["now"]
-        )
+        clocks.stop(connection, incident_id, clock, subject=_subject(number), at=referral["now"])
     _tell(connection, referral, action, asked.state, by, words, docket=docket, resolves=resolves)
     _move_case(connection, case, referral, action, by, words, resolves)
 
 
 def _hold(connection: Connection, number: int) -> RowMapping:
-    return connection.execute(_HOLD, {"id": number}).mappings().one()
+    return connection.execute(_HELD, {"id": number}).mappings().one()
 
 
 _LAST = text("""
@@ -318,8 +308,12 @@ SELECT p.code FROM organisation o JOIN organisation p ON p.id = o.parent_id WHER
 
 
 def escalate(connection: Connection, clock: RowMapping) -> None:
-    """Tell the giver, and whoever is above the receiver, that nobody has said yes or no in time."""
-    referral = _hold(connection, int(clock["subject"].removeprefix("referral ")))
+    """Tell the giver, and whoever is above the receiver, that nobody has said yes or no in time.
+
+    The referral is not locked: who decides at this moment holds it, and waits for the clock's row.
+    """
+    asked = {"id": int(clock["subject"].removeprefix("referral "))}
+    referral = connection.execute(_SEEN, asked).mappings().one()
     above = connection.execute(_ABOVE, {"id": referral["receiver_id"]}).scalar()
     told = [code for code in (referral["giver"], above) if code is not None]
     _tell(connection, referral, "late", referral["state"], None, "", due=clock["due"], told=told)
@@ -339,7 +333,7 @@ def _tell(
     values = {
         "referral_id": referral["id"], "action": action, "state": state, "actor": actor,
         "acting_id": None if by is None else by.acting, "reason": reason,
-        "data": json.dumps(data, ensure_ascii=False, default=_said),
+        "data": json.dumps(data, ensure_ascii=False, default=str),
     }  # fmt: skip
     connection.execute(_STEP, values)
     said = {
@@ -351,7 +345,3 @@ def _tell(
         connection, TOLD[action], said, incident_id=referral["incident_id"],
         area_id=referral["area_id"],
     )  # fmt: skip
-
-
-def _said(value: Any) -> Any:
-    return refusals.clock(value) if isinstance(value, datetime) else str(value)

@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import Connection, RowMapping, text
 
 from data import cases, refusals
-from data.whistles import By, WhistleError, check_caller, hold, tell
+from data.cases import By
+from data.whistles import WhistleError, check_caller, hold, tell
 
 _CAME = text("""
 SELECT o.id, o.code, o.name FROM organisation o

@@ -8,13 +8,12 @@ whistle together, so that they need not wait for each other; whoever ends it hol
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
 from data import cases, clocks, events, red_grids, refusals
-from data.cases import Move
+from data.cases import By, Move
 from data.refusals import DispatchError
 from data.stages import ACTIONS, ANSWERED
 from data.whistle_rules import CALL_ACTIONS, TOLD, CallAction, allowed, clocks_of
@@ -29,14 +28,6 @@ class WhistleError(DispatchError):
     unknown_call, not_called, already_called, call_not_allowed, not_taking_part, unknown_member,
     unknown_plan_step, plan_step_done, plan_open, not_ended, already_rated, reason_missing.
     """
-
-
-@dataclass(frozen=True)
-class By:
-    """Who does something: the actor, and the organisation for which they act, by its number."""
-
-    actor: str
-    acting: int
 
 
 @dataclass(frozen=True)
@@ -484,7 +475,7 @@ def tell(
     values = {
         "whistle_id": whistle["id"], "call_id": call, "action": action, "actor": actor,
         "acting_id": None if by is None else by.acting, "reason": reason,
-        "data": json.dumps(data, ensure_ascii=False, default=_said),
+        "data": json.dumps(data, ensure_ascii=False, default=str),
     }  # fmt: skip
     connection.execute(_STEP, values)
     said = {"whistle": whistle["id"], "call": call, "actor": actor, "reason": reason, **data}
@@ -492,7 +483,3 @@ def tell(
         connection, TOLD[action], said, incident_id=whistle["incident_id"],
         area_id=whistle["area_id"],
     )  # fmt: skip
-
-
-def _said(value: Any) -> Any:
-    return refusals.clock(value) if isinstance(value, datetime) else str(value)

@@ -22,11 +22,11 @@ from data import (
     whistle_work,
     whistles,
 )
-from data.cases import CaseError, Move
+from data.cases import By, CaseError, Move
 from data.refusals import DispatchError
 from data.whistle_rules import CALL_ACTIONS, CLOCKS
 from data.whistle_work import Visit
-from data.whistles import By, NewWhistle, WhistleError
+from data.whistles import NewWhistle, WhistleError
 from tests import people
 from tests.api.conftest import GRIDS, build
 from tests.data.test_cases import opened
