@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from api import (
     access,
     accounts,
+    agreements,
     areas,
     assessments,
     calendars,
@@ -32,6 +33,8 @@ from api import (
     positions,
     problems,
     records,
+    red_grids,
+    referrals,
     reports,
     resources,
     rules,
@@ -43,6 +46,7 @@ from api import (
     triage,
     visits,
     watched,
+    whistles,
 )
 from api.channels import ways
 from api.deps import Database
@@ -53,7 +57,8 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
+    locate, reports, triage, incidents, cases, case_catalogue, whistles, red_grids, referrals,
+    agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
     maps, dispatch_maps, sign_in,
@@ -67,6 +72,8 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "cases", "description": "From the report to the return visit, step by step."},
     {"name": "catalogue", "description": "What cases are about, and who answers for what."},
+    {"name": "whistles", "description": "Organisations called to a case (吹哨报到)."},
+    {"name": "referrals", "description": "To and from courts, police and others (六调对接)."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},

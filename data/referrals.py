@@ -10,10 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases, clocks, events, refusals
+from data import cases, clocks, events, refusals, reports
 from data.cases import By, Move
 from data.referral_rules import ACCEPT, ACCEPT_CALL, ACTIONS, INWARDS_ONLY, TOLD, allowed
 from data.refusals import DispatchError
+from data.reports import NewReport
 from data.stages import ANSWERED, UNDECIDED
 
 BY_ITSELF = "wangge"
@@ -52,6 +53,17 @@ class Offer:
     what: str
     receiver: str | None = None
     team: int | None = None
+
+
+_CASE_OF = text("SELECT incident_id FROM report WHERE id = :id")
+
+
+def take_in(connection: Connection, report: NewReport) -> int:
+    """The number of the case of a report that comes in with an offer; a new one, unless it came
+    before. Raises as `reports.submit`.
+    """
+    number, _ = reports.submit(connection, report)
+    return int(connection.execute(_CASE_OF, {"id": number}).scalar_one())
 
 
 # --- offering -------------------------------------------------------------------------------------
@@ -295,9 +307,11 @@ def _after(case: RowMapping, referral: RowMapping, action: str, resolves: bool) 
     if referral["direction"] == "out":
         ended = ACTIONS[action].state != "accepted"
         return "refer_back" if ended and case["stage"] == "referred" else None
-    if action == "accept" and case["organisation_id"] != referral["receiver_id"]:
-        return "assign" if case["stage"] in UNDECIDED else "transfer"
-    return None
+    if action != "accept":
+        return None
+    if case["stage"] in UNDECIDED:
+        return "assign"
+    return "transfer" if case["organisation_id"] != referral["receiver_id"] else None
 
 
 # --- by itself ------------------------------------------------------------------------------------
