@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas import Moment, Word
+from api.schemas import BIGGEST, Moment, Word
 from api.schemas_accounts import (
     AccountShown,
     AccountsShown,
@@ -30,9 +30,7 @@ from data import accounts, areas_named, audit
 from data.accounts import Grant
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
-BIGGEST = 2**63 - 1
 Number = Annotated[int, Path(ge=1, le=BIGGEST, examples=[1])]
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = (
     "validation", "not-json", "wrong-content-type", "too-large", "account-refused",
     "area-unknown",
@@ -51,7 +49,7 @@ _ONE = {"model": AccountShown, **examples.ok(examples.of("account"))}
 async def listed(db: Db, who: Who = may("account.manage")) -> Response:
     """With their roles, by login; passwords are not kept, only what proves them."""
     rows = await db.read(accounts.listed)
-    return Json({"accounts": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"accounts": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.post(
@@ -120,7 +118,7 @@ async def enrol(number: Number, db: Db, who: Who = may("account.manage")) -> Res
 
     def work(connection: Connection) -> Response:
         _known(connection, number)
-        return Json({"address": accounts.enrol(connection, number)}, 201, FRESH)
+        return Json({"address": accounts.enrol(connection, number)}, 201, NO_STORE)
 
     return await db.write(work)
 
@@ -152,7 +150,7 @@ async def end(number: Number, once: Once, who: Who = may("account.manage")) -> R
 async def tokens(db: Db, who: Who = may("account.manage")) -> Response:
     """What each may and until when; what it is, is kept nowhere."""
     rows = await db.read(accounts.tokens)
-    return Json({"tokens": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"tokens": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.post(
@@ -181,7 +179,7 @@ async def make_token(
             organisation=given.organisation,
             expires=given.expires,
         )
-        return Json({"id": number, "token": secret}, 201, FRESH)
+        return Json({"id": number, "token": secret}, 201, NO_STORE)
 
     return await db.write(work)
 
@@ -232,7 +230,7 @@ async def deeds(
     onward = (
         f"{router.prefix}/audit?{query}&before={rows[-1]['id']}" if len(rows) == limit else None
     )
-    return Json({"audit": [dict(row) for row in rows], "next": onward}, headers=FRESH)
+    return Json({"audit": [dict(row) for row in rows], "next": onward}, headers=NO_STORE)
 
 
 def _grants(connection: Connection, given: Sequence[Given]) -> list[Grant]:
@@ -255,4 +253,4 @@ def _known(connection: Connection, number: int) -> None:
 
 def _shown(connection: Connection, number: int, status: int = 200) -> Response:
     [row] = accounts.listed(connection, number)
-    return Json(dict(row), status, FRESH)
+    return Json(dict(row), status, NO_STORE)

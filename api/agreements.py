@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.cases import Number
 from api.deps import Db
 from api.once import Once
@@ -142,4 +142,4 @@ def _wording(asked: AgreementPut) -> Wording:
 
 def _all(connection: Connection, number: int, status: int = 200) -> Response:
     found = [dict(row) for row in agreements.versions(connection, number)]
-    return Json({"case": number, "agreements": found}, status, FRESH)
+    return Json({"case": number, "agreements": found}, status, NO_STORE)

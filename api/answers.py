@@ -12,6 +12,7 @@ from fastapi import Request, Response
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 FOR_EVER_S = 31_536_000
+NO_STORE = {"Cache-Control": "no-store"}
 _MOMENTARY = ("at", "known", "expires")
 
 

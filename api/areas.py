@@ -13,8 +13,7 @@ from api.access import may
 from api.answers import FOR_EVER_S, GeoJson, Json, cached
 from api.deps import Db
 from api.problems import Problem, documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Known, Moment, Word
+from api.schemas import BIGGEST, Incoming, Known, Moment, Word
 from api.schemas_areas import AreaPage, AreaShown, Grid, Layers, Version
 from data import areas, atlas, locating
 

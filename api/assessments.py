@@ -12,12 +12,11 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import GeoJson, Json
+from api.answers import NO_STORE, GeoJson, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Line, Prose, Word
+from api.schemas import BIGGEST, Incoming, Line, Prose, Word
 from api.schemas_assessments import AssessmentPage, AssessmentShown
 from data import assessments, drawings, territory
 from data.assessments import Decision
@@ -26,7 +25,6 @@ from data.schema.assessments import RISK_LEVELS
 router = APIRouter(prefix="/api/v1/assessments", tags=["assessments"])
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the assessment's number", examples=[1])]
 Format = Annotated[Literal["json", "geojson"], Query(description="geojson: as features")]
-FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 
 
@@ -87,7 +85,7 @@ async def draft(
         now = datetime.now(UTC)
         number = assessments.draft(connection, said.title, drawn, actor=who.name, now=now)
         shown = _shown(assessments.get(connection, number))
-        return Json(shown, 201, {**FRESH, "Location": shown["href"]})
+        return Json(shown, 201, {**NO_STORE, "Location": shown["href"]})
 
     return await once(work)
 
@@ -110,7 +108,7 @@ async def decide(
     def work(connection: Connection) -> Response:
         decision = Decision(**said.model_dump())
         assessments.decide(connection, number, decision, actor=who.name, now=datetime.now(UTC))
-        return Json(_shown(assessments.get(connection, number)), headers=FRESH)
+        return Json(_shown(assessments.get(connection, number)), headers=NO_STORE)
 
     return await once(work)
 
@@ -142,7 +140,7 @@ async def listing(
     if asked.f == "geojson":
         features = [_feature(row, _listed(row)) for row in rows]
         return GeoJson({"type": "FeatureCollection", "next": next_, "features": features})
-    return Json({"assessments": [_listed(row) for row in rows], "next": next_}, headers=FRESH)
+    return Json({"assessments": [_listed(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.get(
@@ -159,8 +157,8 @@ async def read(number: Id, db: Db, f: Format = "json", who: Who = may("record.re
     shown = _shown(row)
     if f == "geojson":
         shown.pop("geometry")
-        return GeoJson(_feature(row, shown), headers=FRESH)
-    return Json(shown, headers=FRESH)
+        return GeoJson(_feature(row, shown), headers=NO_STORE)
+    return Json(shown, headers=NO_STORE)
 
 
 def _listed(row: Mapping[str, Any] | RowMapping) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
@@ -25,7 +25,6 @@ from api.schemas_clocks import (
 from data import calendars
 
 router = APIRouter(prefix="/api/v1/calendars", tags=["clocks"])
-FRESH = {"Cache-Control": "no-store"}
 WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 Called = Annotated[Name, Path(description="its name")]
 TheDay = Annotated[dt.date, Path(examples=["2026-03-08"])]
@@ -43,7 +42,7 @@ async def listed(db: Db, who: Who = may("incident.read")) -> Response:
         found = await run(calendars.all_of_them)
         warnings = await run(calendars.warnings, today)
     shown = [{**each, "hours": [spoken(day) for day in each["hours"]]} for each in found]
-    return Json({"calendars": shown, "warnings": warnings}, headers=FRESH)
+    return Json({"calendars": shown, "warnings": warnings}, headers=NO_STORE)
 
 
 @router.put(
@@ -68,7 +67,7 @@ async def put(
             title_en=wanted.title_en, timezone=wanted.timezone, public=wanted.holidays,
             actor=who.name,
         )  # fmt: skip
-        return Json({"calendar": name, "clocks": moved}, headers=FRESH)
+        return Json({"calendar": name, "clocks": moved}, headers=NO_STORE)
 
     return await once(work)
 
@@ -91,7 +90,7 @@ async def days(
     async with db.snapshot() as run:
         found = await run(calendars.days, name, year)
     return Json(
-        {"calendar": name, "year": year, "days": [_day(day) for day in found]}, headers=FRESH
+        {"calendar": name, "year": year, "days": [_day(day) for day in found]}, headers=NO_STORE
     )
 
 
@@ -120,7 +119,7 @@ async def put_day(
         moved = calendars.put_day(
             connection, name, day, minutes(wanted.hours), reason=wanted.reason, actor=who.name
         )
-        return Json({"calendar": name, "clocks": moved}, headers=FRESH)
+        return Json({"calendar": name, "clocks": moved}, headers=NO_STORE)
 
     return await once(work)
 

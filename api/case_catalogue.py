@@ -7,13 +7,12 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas import Moment, Word
+from api.schemas import BIGGEST, Moment, Word
 from api.schemas_cases import (
-    BIGGEST,
     Answers,
     Check,
     Dissolved,
@@ -28,7 +27,6 @@ from data import areas_named, case_catalogue
 from data.case_catalogue import Answering, Kind
 
 router = APIRouter(prefix="/api/v1", tags=["catalogue"])
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = (
     "validation", "key-reused", "not-json", "wrong-content-type", "too-large", "catalogue-refused",
 )  # fmt: skip
@@ -45,7 +43,7 @@ Code = Annotated[Word, Path(description="the kind's code", examples=["0501"])]
 async def kinds(db: Db, at: At = None, who: Who = may("case.read")) -> Response:
     """What cases are about, by class and code."""
     rows = await db.read(case_catalogue.kinds, at)
-    return Json({"kinds": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"kinds": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.put(
@@ -69,7 +67,7 @@ async def put_kind(
         kind, since = Kind(code=code, **given), asked.since
         case_catalogue.put_kind(connection, kind, actor=who.name, reason=asked.reason, since=since)
         rows = [r for r in case_catalogue.kinds(connection, since) if r["code"] == code]
-        return Json({"kinds": [dict(row) for row in rows]}, headers=FRESH)
+        return Json({"kinds": [dict(row) for row in rows]}, headers=NO_STORE)
 
     return await once(work)
 
@@ -105,7 +103,7 @@ async def rules(
 ) -> Response:
     """The general rules first. The more specific wins: by kind, then area, then level."""
     rows = await db.read(case_catalogue.rules, at, kind)
-    return Json({"rules": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"rules": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.put(
@@ -130,7 +128,7 @@ async def put_rule(
             connection, rule, actor=who.name, reason=asked.reason, since=asked.since
         )
         rows = case_catalogue.rules(connection, asked.since, asked.kind)
-        return Json({"rules": [dict(row) for row in rows]}, headers=FRESH)
+        return Json({"rules": [dict(row) for row in rows]}, headers=NO_STORE)
 
     return await once(work)
 
@@ -187,7 +185,7 @@ async def answer(
     async with db.snapshot() as run:
         area_id = await run(_area, area)
         row = await run(case_catalogue.who_answers, kind, area_id, level, at)
-    return Json(dict(row), headers=FRESH)
+    return Json(dict(row), headers=NO_STORE)
 
 
 @router.get(
@@ -198,7 +196,7 @@ async def answer(
 async def check(db: Db, who: Who = may("case.read")) -> Response:
     """Kinds that no rule reaches, and grids around which there is no centre."""
     rows = await db.apart(case_catalogue.unanswered)
-    return Json({"unanswered": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"unanswered": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.post(
@@ -222,6 +220,6 @@ async def dissolve(
             connection, code, asked.successor, actor=who.name, reason=asked.reason
         )
         told = {"organisation": code, "successor": asked.successor, "cases": list(numbers)}
-        return Json(told, headers=FRESH)
+        return Json(told, headers=NO_STORE)
 
     return await once(work)

@@ -8,13 +8,12 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas import Word
+from api.schemas import BIGGEST, Word
 from api.schemas_cases import (
-    BIGGEST,
     Case,
     Cases,
     Duplicates,
@@ -31,7 +30,6 @@ from data.stages import allowed
 
 router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 Number = Annotated[int, Path(ge=1, le=BIGGEST, description="the case's number", examples=[1])]
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 # Why a case is not answered yet.
 UNFINISHED = ("still-under-way", "whistle-open", "referral-open")
@@ -81,7 +79,7 @@ async def listed(
     }  # fmt: skip
     query = urlencode({k: v for k, v in asked.items() if v is not None}, doseq=True)
     onward = f"{router.prefix}?{query}&before={rows[-1]['id']}" if len(rows) == limit else None
-    return Json({"cases": [shown(row) for row in rows], "next": onward}, headers=FRESH)
+    return Json({"cases": [shown(row) for row in rows], "next": onward}, headers=NO_STORE)
 
 
 @router.get(
@@ -94,7 +92,7 @@ async def listed(
 )
 async def read(number: Number, db: Db, who: Who = may("case.read")) -> Response:
     """Where it stands, who answers for it, and what can be done with it."""
-    return Json(await db.read(_case, number), headers=FRESH)
+    return Json(await db.read(_case, number), headers=NO_STORE)
 
 
 @router.get(
@@ -110,7 +108,7 @@ async def timeline(number: Number, db: Db, who: Who = may("case.read")) -> Respo
     async with db.snapshot() as run:
         await run(_case, number)
         rows = await run(cases.timeline, number)
-    return Json({"case": number, "entries": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"case": number, "entries": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.post(
@@ -138,7 +136,7 @@ async def step(
 
 def _step(connection: Connection, number: int, asked: Move) -> Response:
     cases.move(connection, number, asked)
-    return Json(_case(connection, number), 201, FRESH)
+    return Json(_case(connection, number), 201, NO_STORE)
 
 
 @router.get(
@@ -160,7 +158,7 @@ async def duplicates(
         await run(_case, number)
         rows = await run(case_merging.likely, number, limit)
     found = [{"number": row["id"], **{k: v for k, v in row.items() if k != "id"}} for row in rows]
-    return Json({"case": number, "duplicates": found}, headers=FRESH)
+    return Json({"case": number, "duplicates": found}, headers=NO_STORE)
 
 
 @router.post(
@@ -182,7 +180,7 @@ async def merge(
     def work(connection: Connection) -> Response:
         move = Move("merge", who.name, who.organisation_id, asked.reason)
         case_merging.merge(connection, number, asked.into, move)
-        return Json(_case(connection, asked.into), headers=FRESH)
+        return Json(_case(connection, asked.into), headers=NO_STORE)
 
     return await once(work)
 
@@ -206,7 +204,7 @@ async def unmerge(
     def work(connection: Connection) -> Response:
         move = Move("unmerge", who.name, who.organisation_id, asked.reason)
         case_merging.unmerge(connection, number, move)
-        return Json(_case(connection, number), headers=FRESH)
+        return Json(_case(connection, number), headers=NO_STORE)
 
     return await once(work)
 

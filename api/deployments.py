@@ -9,11 +9,11 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Actor, Prose
+from api.schemas import BIGGEST, Actor, Prose
 from api.schemas_deployments import (
     AttendancePage,
     AttendanceShown,
@@ -35,8 +35,6 @@ from layers.i18n import Lang
 from layers.plans import Plans
 
 router = APIRouter(prefix="/api/v1/deployments", tags=["deployments"])
-BIGGEST = 2**63 - 1
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the deployment's number", examples=[1])]
 Part = Annotated[int | None, Query(ge=1, le=BIGGEST, description="only of this one")]
@@ -81,7 +79,7 @@ def _plan(connection: Connection, given: DeploymentGiven, way: Travel, lang: Lan
         given.shifts_each,
     )
     number = deployments.plan(connection, wanted, way, actor=acted(given.actor))
-    where = {"Location": f"{router.prefix}/{number}", **FRESH}
+    where = {"Location": f"{router.prefix}/{number}", **NO_STORE}
     return Json(_shown(connection, number, lang), 201, where)
 
 
@@ -123,7 +121,7 @@ async def listed(
         "deployments": [_listed(row) for row in rows],
         "next": f"{router.prefix}?{more}" if more else None,
     }
-    return Json(told, headers=FRESH)
+    return Json(told, headers=NO_STORE)
 
 
 @router.get(
@@ -139,7 +137,7 @@ async def read(number: Id, db: Db, lang: Language = "zh") -> Response:
     """Site by site and shift by shift: planned, checked in, absent, and what is missing now."""
     async with db.snapshot() as run:
         told = await run(_shown, number, lang)
-    return Json(told, headers=FRESH)
+    return Json(told, headers=NO_STORE)
 
 
 @router.get(
@@ -182,7 +180,7 @@ async def people(
         asked["after"] = f"{rows[-1]['shift_id']}-{rows[-1]['id']}"
         query = urlencode({name: value for name, value in asked.items() if value is not None})
         onward = f"{router.prefix}/{number}/people?{query}"
-    return Json({"people": [_attendance(row) for row in rows], "next": onward}, headers=FRESH)
+    return Json({"people": [_attendance(row) for row in rows], "next": onward}, headers=NO_STORE)
 
 
 @router.post(
@@ -213,7 +211,7 @@ def _mark(connection: Connection, number: int, said: Marked) -> Response:
         shift=said.shift,
         at=said.at,
     )
-    return Json(_attendance(now), headers=FRESH)
+    return Json(_attendance(now), headers=NO_STORE)
 
 
 @router.post(
@@ -238,7 +236,7 @@ async def fill(
 
 def _fill(connection: Connection, number: int, given: Filling, way: Travel, lang: Lang) -> Response:
     added = deployments.fill(connection, number, way, actor=acted(given.actor))
-    return Json({**_shown(connection, number, lang), "added": added}, headers=FRESH)
+    return Json({**_shown(connection, number, lang), "added": added}, headers=NO_STORE)
 
 
 @router.delete(
@@ -262,7 +260,7 @@ async def cancel(
 
 def _cancel(connection: Connection, number: int, actor: str | None, reason: str) -> Response:
     freed = deployments.cancel(connection, number, actor=acted(actor), reason=reason)
-    return Json({"id": number, "freed": freed}, headers=FRESH)
+    return Json({"id": number, "freed": freed}, headers=NO_STORE)
 
 
 # --- as they go out -------------------------------------------------------------------------------

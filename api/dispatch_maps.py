@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from api import dispatches, incidents, reports
 from api.access import SignedIn, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import Id, Language
 from api.maps import Grounds
@@ -27,7 +27,6 @@ from layers.incident import incident as draw_incident
 from layers.queue import queue as draw_queue
 
 router = APIRouter(prefix="/maps", tags=["pages"])
-FRESH = {"Cache-Control": "no-store"}
 MOST = 500  # incidents in the queue
 TEXT = 80  # characters of what an incident is about
 PROPOSED = 5
@@ -66,13 +65,13 @@ async def queue(
             lang=lang,
         )
 
-    return HTMLResponse(await db.apart(draw), headers=FRESH)
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 @router.get("/dispatch/now", dependencies=[may("incident.read")], include_in_schema=False)
 async def queue_now(db: Db, kind: Kind = None, area: Area = None) -> Response:
     """What the queue shows, as JSON."""
-    return Json(await db.apart(_queue, kind or None, area or None), headers=FRESH)
+    return Json(await db.apart(_queue, kind or None, area or None), headers=NO_STORE)
 
 
 @router.get(
@@ -93,7 +92,7 @@ async def incident(number: Id, db: Db, way: Way, who: SignedIn, lang: Language =
         me = who.name if who.account_id is not None else None
         return draw_incident(state, around, me=me, timezone=settings().timezone, lang=lang)
 
-    return HTMLResponse(await db.apart(draw), headers=FRESH)
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 @router.get("/incident/{number}/now", dependencies=[may("incident.read")], include_in_schema=False)
@@ -103,7 +102,7 @@ async def incident_now(number: Id, db: Db, way: Way, lang: Language = "zh") -> R
     def look(connection: Connection) -> dict[str, Any]:
         return _incident(connection, _known(connection, number), way, lang)
 
-    return Json(await db.apart(look), headers=FRESH)
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _known(connection: Connection, number: int) -> Mapping[str, Any]:

@@ -7,12 +7,13 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.cases import UNFINISHED
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import Problem, documented
+from api.schemas import BIGGEST
 from api.schemas_dispatches import (
     AssignmentShown,
     Closed,
@@ -32,10 +33,8 @@ from gis.travel import Travel
 from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1", tags=["dispatches"])
-BIGGEST = 2**63 - 1
 Incident = Annotated[int, Path(ge=1, le=BIGGEST, description="its number", examples=[1])]
 Task = Annotated[int, Path(ge=1, le=BIGGEST, description="the assignment's number", examples=[1])]
-FRESH = {"Cache-Control": "no-store"}
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 
 
@@ -69,7 +68,7 @@ def _send(connection: Connection, number: int, sent: Sending) -> Response:
     choices = [Choice(c.resource, c.override, c.evidence) for c in sent.send]
     made = dispatch.send(connection, number, choices, actor=acted(sent.actor), note=sent.note)
     where = f"{router.prefix}/incidents/{number}/dispatches"
-    return Json(shown(made), 201, {"Location": where, **FRESH})
+    return Json(shown(made), 201, {"Location": where, **NO_STORE})
 
 
 @router.get(
@@ -87,7 +86,7 @@ async def of_incident(number: Incident, db: Db) -> Response:
         if not await run(assignments.has_incident, number):
             raise Problem("incident-unknown", f"There is no incident {number}.", field="number")
         found = await run(assignments.of_incident, number)
-    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=FRESH)
+    return Json({"incident": number, "dispatches": [shown(d) for d in found]}, headers=NO_STORE)
 
 
 @router.get(
@@ -105,7 +104,7 @@ async def read(number: Task, db: Db) -> Response:
         found = await run(assignments.get, number)
     if found is None:
         raise Problem("assignment-unknown", f"There is no assignment {number}.", field="number")
-    return Json(_assignment(found), headers=FRESH)
+    return Json(_assignment(found), headers=NO_STORE)
 
 
 @router.post(
@@ -139,7 +138,7 @@ def _step(connection: Connection, number: int, said: NewStep, way: Travel, lang:
         incident = incidents.get(connection, now.incident_id)
         assert incident is not None
         shown["next"] = for_incident(connection, dict(incident), way, limit=1, lang=lang)
-    return Json(shown, headers=FRESH)
+    return Json(shown, headers=NO_STORE)
 
 
 @router.post(
@@ -162,7 +161,7 @@ async def recall(
 
 def _recall(connection: Connection, number: int, said: Recall) -> Response:
     recalled = dispatch.recall(connection, number, actor=acted(said.actor), reason=said.reason)
-    return Json({"incident": number, "recalled": recalled}, headers=FRESH)
+    return Json({"incident": number, "recalled": recalled}, headers=NO_STORE)
 
 
 @router.post(
@@ -198,7 +197,7 @@ def _close(connection: Connection, number: int, said: Closing) -> Response:
         recall_reason=said.recall_reason,
     )
     told = {"incident": number, "recalled": recalled, "outcome": said.outcome}
-    return Json(told, headers=FRESH)
+    return Json(told, headers=NO_STORE)
 
 
 def shown(made: Dispatch) -> dict[str, Any]:

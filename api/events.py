@@ -8,12 +8,11 @@ from pydantic import Field
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Database, Db
 from api.hub import MOST_BEHIND, Hub
 from api.problems import Problem, documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Word
+from api.schemas import BIGGEST, Incoming, Word
 from api.schemas_events import EventPage
 from data import events
 from data.events import Filter
@@ -82,7 +81,7 @@ async def follow(
     hub: Hub = request.app.state.hub
     await hub.ready()
     bounds = await db.read(events.bounds)
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    headers = {**NO_STORE, "X-Accel-Buffering": "no"}
     return StreamingResponse(hub.stream(bounds, after, chosen), headers=headers, media_type=_STREAM)
 
 
@@ -105,7 +104,7 @@ async def _page(db: Database, asked: Listening, after: int | None, chosen: Filte
             if len(page) < events.BATCH or len(found) == asked.limit:
                 break
     shown = {"events": [event.shown() for event in found], "after": at, "newest": bounds.newest}
-    return Json(shown, headers={"Cache-Control": "no-store"})
+    return Json(shown, headers=NO_STORE)
 
 
 async def _filter(db: Database, asked: Listening) -> Filter:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.problems import documented
 from api.schemas import Word
@@ -66,7 +66,7 @@ async def cover(
         told = {"area": {"layer": layer, "code": code}, "minutes": minutes, "kinds": asked}
         return {**told, **_told(found, minutes, lang), "travel": way.name}
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _told(found: Covered, minutes: float, lang: Lang) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 from pydantic import Field
 
 from api import examples
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import Problem, documented
 from api.schemas import Outgoing
@@ -63,4 +63,4 @@ async def health(db: Db) -> Response:
     warnings = await db.read(calendars.warnings, datetime.now(UTC).date())
     answer = {"status": "ok", "database": database, "areas": found.areas,
               "last_change": found.last_change, "warnings": warnings}  # fmt: skip
-    return Json(answer, headers={"Cache-Control": "no-store"})
+    return Json(answer, headers=NO_STORE)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 
 import anyio
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import format_sse_event
 
 from api.answers import dumps
 from api.deps import Asked, Database, P, T
@@ -43,11 +44,14 @@ class Listener:
             self._queue.get_nowait()
         self._queue.put_nowait(None)
 
-    async def next(self) -> Told | None:
-        """The next event; None: there will be no more. TimeoutError when nothing happens."""
+    async def next(self, until: float) -> Told | None:
+        """The next event; None: there will be no more.
+
+        Raises TimeoutError when nothing happens until then, by the loop's clock.
+        """
         if not self._queue.empty():
             return self._queue.get_nowait()
-        async with asyncio.timeout(HEARTBEAT_S):
+        async with asyncio.timeout_at(until):
             return await self._queue.get()
 
 
@@ -125,13 +129,9 @@ class Hub:
                     after = event.seq
                     if chosen.takes(event):
                         yield of_event(event)
-                async for told in self._heard(listener):
-                    if told is None:
-                        yield KEEPALIVE_COMMENT
-                    elif told[0].seq > after:
-                        after = told[0].seq
-                        if chosen.takes(told[0]):
-                            yield told[1]
+                async for seq, said in self._heard(listener, after, chosen):
+                    after = seq
+                    yield said
             finally:
                 self._listeners.discard(listener)
 
@@ -156,22 +156,42 @@ class Hub:
                 answer = await self._database.read(asked, *args, **kwargs)
         return answer
 
-    async def _heard(self, listener: Listener) -> AsyncIterator[Told | None]:
-        """What happens now, until the queue overflows or the service stops; None: a heartbeat."""
+    async def _heard(
+        self, listener: Listener, after: int, chosen: Filter
+    ) -> AsyncIterator[tuple[int, bytes]]:
+        """What happens now and is chosen, until the queue overflows or the service stops.
+
+        With the number up to which nothing was missed, which heartbeats tell too: one whose events
+        are rare shall not come back with a number that is long gone.
+        """
+        due = self._loop.time() + HEARTBEAT_S
         while not self._closed:
-            try:
-                told = await listener.next()
-            except TimeoutError:
-                yield None
-                continue
-            if told is None:
-                return
-            yield told
+            said = b""
+            with suppress(TimeoutError):
+                told = await listener.next(due)
+                if told is None:
+                    return
+                event, line = told
+                if event.seq > after:
+                    after, said = event.seq, line if chosen.takes(event) else b""
+            if not said and self._loop.time() >= due:
+                said = heartbeat(after)
+            if said:
+                due = self._loop.time() + HEARTBEAT_S
+                yield after, said
 
 
 def of_event(event: Event) -> bytes:
     """An event as it goes over the wire."""
     return wire(event.kind, event.shown(), event.seq)
+
+
+def heartbeat(seq: int) -> bytes:
+    """A sign of life with the newest number that was looked at.
+
+    Without data it is no event for a browser, which remembers the id all the same (HTML, 9.2.6).
+    """
+    return format_sse_event(comment="ping", id=str(seq))
 
 
 def wire(kind: str, data: object, seq: int) -> bytes:

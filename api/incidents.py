@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.problems import POSITION, Problem, documented
-from api.schemas import Moment, Number, Word
+from api.schemas import BIGGEST, Moment, Number, Word
 from api.schemas_incidents import Candidates, Incident, Incidents
 from data import candidates, incidents, reports, rules
 from data.candidates import Candidate, Found, Question
@@ -23,7 +23,6 @@ from layers.i18n import Lang
 from layers.reasons import Reasons
 
 router = APIRouter(prefix="/api/v1", tags=["incidents"])
-BIGGEST = 2**63 - 1
 DAY_S = 86_400
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the incident's number", examples=[1])]
 Most = Annotated[int, Query(ge=1, le=candidates.NEAREST, description="so many, best first")]
@@ -74,7 +73,7 @@ async def listed(
             "incidents": [shown(dict(row)) for row in rows],
             "next": onward if len(rows) == limit else None,
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 
@@ -89,7 +88,7 @@ async def listed(
 )
 async def read(number: Id, db: Db) -> Response:
     """An incident as it stands."""
-    return Json(shown(await db.read(_known, number)), headers={"Cache-Control": "no-store"})
+    return Json(shown(await db.read(_known, number)), headers=NO_STORE)
 
 
 @router.get(
@@ -118,7 +117,7 @@ async def who(
             connection, incident, way, limit=limit, lang=lang, kinds=kinds, needed=skills or ()
         )
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 @router.get(
@@ -156,7 +155,7 @@ async def nearest(
         )
         return answered(connection, question, way, limit=limit, lang=lang)
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _known(connection: Connection, number: int) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from sqlalchemy import Connection
 
 from api.access import may
+from api.answers import NO_STORE
 from api.deps import Db
 from api.problems import KINDS, Problem, documented
 from data import events
@@ -92,7 +93,7 @@ async def overview(
             since=since,
         )
 
-    return HTMLResponse(await db.apart(draw), headers={"Cache-Control": "no-store"})
+    return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import person_shown, shown
 from api.problems import Problem, documented
@@ -81,7 +81,7 @@ async def propose(
         )
         return _told(found, way, lang, acted(queue.actor))
 
-    return Json(await db.apart(look), headers={"Cache-Control": "no-store"})
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 def _told(found: Proposal, way: Travel, lang: Lang, actor: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from sqlalchemy import Connection
 
 from api import examples, phone_messages
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.phone_messages import Message
 from api.positions import shown
@@ -28,7 +28,6 @@ from data.fixes import Verdict
 
 log = logging.getLogger("wangge.phones")
 router = APIRouter(prefix="/api/v1", tags=["positions"])
-_NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 @router.post(
@@ -59,7 +58,7 @@ async def owntracks(
     message = _json(await request.body())
     user = u or x_limit_u or phone_messages.basic_user(authorization)
     found = phone_messages.owntracks(message, user, d or x_limit_d)
-    headers = dict(_NOT_KEPT)
+    headers = dict(NO_STORE)
     if found is not None:
         (verdict,) = await db.write(_take, [found], "owntracks", datetime.now(UTC))
         headers["X-Verdict"] = verdict.reason or verdict.verdict
@@ -107,7 +106,7 @@ async def _osmand(db: Db, messages: Sequence[Message]) -> Response:
     if any(not message.names for message in messages):
         raise Problem("validation", "The message names no device: give its id.", field="id")
     verdicts = await db.write(_take, messages, "osmand", datetime.now(UTC))
-    return Json(shown(verdicts), headers=_NOT_KEPT)
+    return Json(shown(verdicts), headers=NO_STORE)
 
 
 def _json(body: bytes) -> Mapping[str, Any]:

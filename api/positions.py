@@ -14,12 +14,11 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Moment
+from api.schemas import BIGGEST, Incoming, Moment
 from api.schemas_positions import (
     Batch,
     Device,
@@ -33,7 +32,6 @@ from data import devices, positions
 from data.fixes import REFUSALS, Verdict
 
 router = APIRouter(prefix="/api/v1", tags=["positions"])
-_NOT_KEPT = {"Cache-Control": "no-store"}  # where people are is for nobody's cache
 
 Resource = Annotated[int, Path(ge=1, le=BIGGEST, description="its number", examples=[1])]
 Name = Annotated[DeviceName, Path(description="the device's name", examples=["patrol/car-7"])]
@@ -57,7 +55,7 @@ async def take(
     """
     fixes = [one.fix() for one in sent]
     now = datetime.now(UTC)
-    return await once(lambda c: Json(shown(positions.take(c, fixes, now)), headers=_NOT_KEPT))
+    return await once(lambda c: Json(shown(positions.take(c, fixes, now)), headers=NO_STORE))
 
 
 def shown(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -92,7 +90,7 @@ async def mint(resource: Resource, request: Request, once: Once) -> Response:
 
     The name is a key: whoever has it can say where the resource is.
     """
-    return await once(lambda c: Json(_device(devices.mint(c, resource), request), 201, _NOT_KEPT))
+    return await once(lambda c: Json(_device(devices.mint(c, resource), request), 201, NO_STORE))
 
 
 @router.get(
@@ -107,7 +105,7 @@ async def mint(resource: Resource, request: Request, once: Once) -> Response:
 async def listing(resource: Resource, request: Request, db: Db) -> Response:
     """With what to type into the two apps, for a phone that has to be set up again."""
     rows = await db.read(devices.of_resource, resource)
-    return Json({"devices": [_device(row, request) for row in rows]}, headers=_NOT_KEPT)
+    return Json({"devices": [_device(row, request) for row in rows]}, headers=NO_STORE)
 
 
 @router.put(
@@ -139,7 +137,7 @@ async def register(
 
     def work(connection: Connection) -> Response:
         row = devices.register(connection, name, owner.resource_id)
-        return Json(_device(row, request), headers=_NOT_KEPT)
+        return Json(_device(row, request), headers=NO_STORE)
 
     return await once(work)
 
@@ -210,7 +208,7 @@ async def track(resource: Resource, asked: Annotated[Stretch, Query()], db: Db) 
         query["after"] = rows[-1]["at"].astimezone(UTC).isoformat()
         next_ = f"/api/v1/resources/{resource}/track?{urlencode(query)}"
     fixes = [_fix(row) for row in rows]
-    return Json({"resource_id": resource, "fixes": fixes, "next": next_}, headers=_NOT_KEPT)
+    return Json({"resource_id": resource, "fixes": fixes, "next": next_}, headers=NO_STORE)
 
 
 def _track(connection: Connection, resource: int, asked: Stretch) -> list[RowMapping]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Pending
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from api.answers import dumps
+from api.answers import NO_STORE, dumps
 from data.errors import InputError
 from data.refusals import DispatchError
 from data.reports import TRIAGE
@@ -243,8 +243,8 @@ KINDS: dict[str, Kind] = {
     "resource-not-available": Kind(
         409,
         "The resource is not available",
-        "The member resources says of each why: off, busy, on_leave or off_duty. Choose another, "
-        "or give a reason as override.",
+        "The member resources says of each why: off, busy, on_leave, deployed or off_duty. "
+        "Choose another, or give a reason as override.",
     ),
     "resource-taken": Kind(
         409,
@@ -653,7 +653,7 @@ class Problem(HTTPException):
         return Response(
             dumps(self.members),
             self.status_code,
-            {"Cache-Control": "no-store", **(self.headers or {})},
+            {**NO_STORE, **(self.headers or {})},
             MEDIA_TYPE,
         )
 

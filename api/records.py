@@ -12,13 +12,12 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.areas import corners
 from api.deps import Db
 from api.once import Once
 from api.problems import POSITION, documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Number, Prose, Word
+from api.schemas import BIGGEST, Incoming, Number, Prose, Word
 from api.schemas_records import RecordCounts, RecordPage, RecordShown, Revealed
 from data import record_lists, records, reports, territory
 from data.record_mapping import KINDS
@@ -29,7 +28,6 @@ Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the record's number", ex
 Reason = StrEnum("Reason", ["any", *UNPLACED])  # type: ignore[misc]
 Area = Annotated[Word | None, Query(description="code of an area; another layer's as beats:B12")]
 Kind = Annotated[Word | None, Query(description="by name or title: rental, 出租屋 …")]
-FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _ONE: dict[int | str, dict[str, Any]] = {
     200: {"model": RecordShown, **examples.ok(examples.of("record"))}
@@ -100,7 +98,7 @@ async def listing(
     if len(rows) == asked.limit:
         query = asked.model_dump(exclude_defaults=True, mode="json") | {"after": rows[-1]["id"]}
         next_ = f"{router.prefix}?{urlencode(query)}"
-    return Json({"records": [_listed(row) for row in rows], "next": next_}, headers=FRESH)
+    return Json({"records": [_listed(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 def _page(connection: Connection, asked: Listing) -> list[Any]:
@@ -144,7 +142,7 @@ async def count(
             "areas": _by_area(rows, chosen),
         }
 
-    return Json(await db.apart(look), headers=FRESH)
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 @router.get(
@@ -154,7 +152,7 @@ async def count(
 )
 async def read(number: Id, db: Db, who: Who = may("record.read")) -> Response:
     """A record with what it said before; what is about a person is masked."""
-    return Json(await db.apart(_shown, number), headers=FRESH)
+    return Json(await db.apart(_shown, number), headers=NO_STORE)
 
 
 @router.post(
@@ -182,7 +180,7 @@ async def place(
         records.place(
             connection, number, code=said.code, pin=pin, actor=who.name, reason=said.reason
         )
-        return Json(_shown(connection, number), headers=FRESH)
+        return Json(_shown(connection, number), headers=NO_STORE)
 
     return await once(work)
 
@@ -200,7 +198,7 @@ async def withdraw(
 
     def work(connection: Connection) -> Response:
         records.withdraw(connection, number, actor=who.name, reason=said.reason)
-        return Json(_shown(connection, number), headers=FRESH)
+        return Json(_shown(connection, number), headers=NO_STORE)
 
     return await once(work)
 
@@ -220,7 +218,7 @@ async def reveal(
     """In the clear, for a reason; that it was looked at is written down."""
     # Not by `Once`: what was revealed is not kept to be answered again.
     found = await db.write(records.reveal, number, actor=who.name, reason=said.reason)
-    return Json({"record": number, "personal": found}, headers=FRESH)
+    return Json({"record": number, "personal": found}, headers=NO_STORE)
 
 
 # --- as they go out -------------------------------------------------------------------------------

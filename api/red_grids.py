@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
@@ -65,4 +65,4 @@ async def withdraw(code: Code, once: Once, who: Who = may("area.write")) -> Resp
 
 def _all(connection: Connection) -> Response:
     found = [dict(row) for row in red_grids.listed(connection)]
-    return Json({"grids": found}, headers=FRESH)
+    return Json({"grids": found}, headers=NO_STORE)

@@ -9,17 +9,16 @@ from sqlalchemy import Connection
 
 from api import acting, examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.cases import UNFINISHED
 from api.deps import Db, Way
 from api.incidents import Language, Most, for_incident
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Word
+from api.schemas import BIGGEST, Word
 from api.schemas_incidents import Candidates
 from api.schemas_referrals import (
-    BIGGEST,
     Direction,
     Kind,
     Referral,
@@ -72,7 +71,7 @@ async def listed(
     query = urlencode({name: value for name, value in asked.items() if value is not None})
     more = len(found) == limit
     onward = f"{router.prefix}/referrals?{query}&before={found[-1]['number']}" if more else None
-    return Json({"referrals": found, "next": onward}, headers=FRESH)
+    return Json({"referrals": found, "next": onward}, headers=NO_STORE)
 
 
 @router.get(
@@ -83,7 +82,7 @@ async def listed(
 async def read(number: Of, db: Db, who: Who = may("case.read")) -> Response:
     """How it stands, and every step of it."""
     async with db.snapshot() as run:
-        return Json(await run(referral_lists.get, number), headers=FRESH)
+        return Json(await run(referral_lists.get, number), headers=NO_STORE)
 
 
 @router.post(
@@ -112,7 +111,7 @@ async def offer(
         number = asked.case or _opened(connection, asked)
         new = Offer(number, asked.kind, asked.direction, asked.what, asked.receiver, asked.team)
         made = referrals.offer(connection, new, acting.by(connection, who, asked))
-        headers = {"Location": f"{router.prefix}/referrals/{made}", **FRESH}
+        headers = {"Location": f"{router.prefix}/referrals/{made}", **NO_STORE}
         return Json(referral_lists.get(connection, made), 201, headers)
 
     return await once(work)
@@ -152,7 +151,7 @@ async def step(
             connection, number, asked.action, acting.by(connection, who, asked),
             words=asked.words, docket=asked.docket, resolves=asked.resolves,
         )  # fmt: skip
-        return Json(referral_lists.get(connection, number), 201, FRESH)
+        return Json(referral_lists.get(connection, number), 201, NO_STORE)
 
     return await once(work)
 
@@ -185,4 +184,4 @@ async def mediators(
             connection, dict(case), way, limit=limit, lang=lang, kinds=referrals.MEDIATORS
         )
 
-    return Json(await db.apart(look), headers=FRESH)
+    return Json(await db.apart(look), headers=NO_STORE)

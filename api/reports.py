@@ -10,12 +10,23 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.schemas import Accuracy, Actor, Attributes, Happened, Incoming, Line, Number, Prose, Word
+from api.schemas import (
+    BIGGEST,
+    Accuracy,
+    Actor,
+    Attributes,
+    Happened,
+    Incoming,
+    Line,
+    Number,
+    Prose,
+    Word,
+)
 from api.schemas_reports import Report
 from data import reports
 from data.access import actor as acted
@@ -25,7 +36,6 @@ from gis.travel import Travel
 from layers.i18n import Lang
 
 router = APIRouter(prefix="/api/v1/reports", tags=["reports"])
-BIGGEST = 2**63 - 1
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the report's number", examples=[1])]
 _FAULTS = ("validation", "layer-unknown", *POSITION)
 
@@ -117,7 +127,7 @@ async def submit(
         return shown(row) | _who(connection, row, way, proposed, lang), is_new
 
     answer, is_new = await db.write(take_in)
-    headers = {"Location": f"{router.prefix}/{answer['id']}", "Cache-Control": "no-store"}
+    headers = {"Location": f"{router.prefix}/{answer['id']}", **NO_STORE}
     return Json({**answer, "repeated": not is_new}, 201 if is_new else 200, headers)
 
 
@@ -185,7 +195,7 @@ def _confirm(connection: Connection, number: int, said: Confirmation) -> Respons
         connection, number, said.code, actor=acted(said.actor), reason=said.reason, lon=lon, lat=lat
     )
     row = _stored(connection, number)
-    return Json(shown(row), headers={"Cache-Control": "no-store"})
+    return Json(shown(row), headers=NO_STORE)
 
 
 def _unknown(number: int) -> Problem:

@@ -10,13 +10,12 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import SignedIn, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.areas import corners
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
-from api.reports import BIGGEST
-from api.schemas import Actor, Attributes, Incoming, Line, Moment, Number, Prose, Word
+from api.schemas import BIGGEST, Actor, Attributes, Incoming, Line, Moment, Number, Prose, Word
 from api.schemas_resources import Catalogue, Resource, ResourcePage
 from data import catalogue, resource_lists, resources
 from data.access import actor as acted
@@ -173,7 +172,7 @@ async def give(
     def work(connection: Connection) -> Response:
         row, outcome = _give(connection, given)
         shown = {**_shown(row, seen), "outcome": outcome}
-        headers = {"Location": shown["href"], "Cache-Control": "no-store"}
+        headers = {"Location": shown["href"], **NO_STORE}
         return Json(shown, 201 if outcome == resources.Outcome.CREATED else 200, headers)
 
     return await once(work)
@@ -233,7 +232,7 @@ async def add_leave(
             connection, number, said.from_, said.until, actor=acted(said.actor), reason=said.reason
         )
         shown = _shown(resources.get(connection, number), seen)
-        return Json(shown, 201, {"Cache-Control": "no-store"})
+        return Json(shown, 201, NO_STORE)
 
     return await once(work)
 
@@ -302,7 +301,7 @@ def _page(connection: Connection, asked: Listing) -> list[Any]:
 
 
 def _fresh(content: dict[str, Any]) -> Json:
-    return Json(content, headers={"Cache-Control": "no-store"})
+    return Json(content, headers=NO_STORE)
 
 
 _PLAIN = (

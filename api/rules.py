@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db, Way
 from api.once import Once
 from api.problems import Problem, documented
@@ -57,7 +57,7 @@ class Put(Wanted):
 )
 async def listed(db: Db) -> Response:
     """The general rule first, then those of kinds, and what things are usually worth."""
-    return Json(await db.read(_all), headers={"Cache-Control": "no-store"})
+    return Json(await db.read(_all), headers=NO_STORE)
 
 
 def _all(connection: Connection) -> dict[str, Any]:
@@ -85,7 +85,7 @@ async def put(
     def work(connection: Connection) -> Response:
         rules.put(connection, wanted.rule(), actor=acted(wanted.actor), reason=wanted.reason)
         [row] = [row for row in rules.all_of_them(connection) if row["kind"] == wanted.kind]
-        return Json(dict(row), headers={"Cache-Control": "no-store"})
+        return Json(dict(row), headers=NO_STORE)
 
     return await once(work)
 
@@ -125,4 +125,4 @@ async def try_out(
 ) -> Response:
     """Who would have been proposed under it, and who is under the rule in force."""
     done = await db.apart(trial.run, wanted.rule(), way, last)
-    return Json(done, headers={"Cache-Control": "no-store"})
+    return Json(done, headers=NO_STORE)

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from api.schemas import Incoming, Line, Moment, Outgoing, Prose, Word
+from api.schemas import BIGGEST, Incoming, Line, Moment, Outgoing, Prose, Word
 from data.stages import ACTIONS
 
-BIGGEST = 2**63 - 1
 Stage = Literal[
     "received", "triaged", "assigned", "accepted", "in_work", "consultation", "referred",
     "resolved", "return_visit", "closed",

@@ -5,8 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from api.reports import BIGGEST
-from api.schemas import Incoming, Moment, Outgoing, Received, Word
+from api.schemas import BIGGEST, Incoming, Moment, Outgoing, Received, Word
 from data.fixes import Fix, Owner
 
 MOST_FIXES = 10_000

@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from api.reports import Submission
-from api.schemas import Happened, Incoming, Outgoing, Prose, Word
+from api.schemas import BIGGEST, Happened, Incoming, Outgoing, Prose, Word
 from api.schemas_clocks import Acting
 
-BIGGEST = 2**63 - 1
 Kind = Literal[
     "court", "procuratorate", "police", "petitions", "notary", "arbitration", "police_call"
 ]

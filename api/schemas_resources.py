@@ -99,8 +99,8 @@ class ResourceListed(Outgoing):
     shift: str | None = Field(description="null: at any hour")
     status: str = Field(description="available, busy or off, as people set it")
     state: str = Field(
-        description="free, sent, accepted, on_the_way, on_scene, busy or off: the status, or else "
-        "the task that is furthest"
+        description="free, sent, accepted, on_the_way, on_scene, deployed, busy or off: the "
+        "status, or else the task that is furthest, or else a deployment"
     )
     capacity: int = Field(description="tasks at once")
     load: int = Field(description="tasks under way")

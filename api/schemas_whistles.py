@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from api.schemas import Happened, Incoming, Line, Moment, Number, Outgoing, Prose, Word
+from api.schemas import BIGGEST, Happened, Incoming, Line, Moment, Number, Outgoing, Prose, Word
 from api.schemas_clocks import Acting
 
-BIGGEST = 2**63 - 1
 State = Literal["called", "signed", "contacted", "arrived", "released", "absent"]
 Said = Annotated[Prose, Field(min_length=1)]
 Id = Annotated[int, Field(ge=1, le=BIGGEST)]

@@ -8,12 +8,12 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas import Moment
+from api.schemas import BIGGEST, Moment
 from api.schemas_clocks import (
     Clocks,
     ForCase,
@@ -28,7 +28,6 @@ from data import cases, clocks, incidents, service_times
 from data.service_times import Case, ServiceTime
 
 router = APIRouter(prefix="/api/v1", tags=["clocks"])
-BIGGEST = 2**63 - 1
 
 
 @router.get(
@@ -48,7 +47,7 @@ async def listed(
     """By clock, in the order in which they win: who names a kind before who does not, and so on."""
     moment = at or datetime.now(UTC)
     rows = await db.read(service_times.as_of, moment, clock)
-    return Json({"at": moment, "service_times": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"at": moment, "service_times": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.put(
@@ -78,7 +77,7 @@ async def put(
             connection, rule, since=wanted.since or now, now=now, actor=who.name,
             reason=wanted.reason,
         )  # fmt: skip
-        return Json(dict(made), headers=FRESH)
+        return Json(dict(made), headers=NO_STORE)
 
     return await once(work)
 
@@ -137,7 +136,7 @@ async def try_out(
             **vars(tried.times),
         }
 
-    return Json(await db.apart(ask), headers=FRESH)
+    return Json(await db.apart(ask), headers=NO_STORE)
 
 
 def _case(connection: Connection, wanted: ForCase) -> Case:
@@ -170,7 +169,7 @@ async def of_incident(
             raise Problem("incident-unknown", f"There is no incident {number}.", field="number")
         found = await run(clocks.of_incident, number, at=now)
     shown = [_clock(clock) for clock in found]
-    return Json({"incident": number, "at": now, "clocks": shown}, headers=FRESH)
+    return Json({"incident": number, "at": now, "clocks": shown}, headers=NO_STORE)
 
 
 def _clock(clock: clocks.Clock) -> dict[str, Any]:

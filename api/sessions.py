@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from api import examples
 from api.access import COOKIE, SignedIn, Who, shown
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import Problem, documented
 from api.schemas_accounts import Password, SigningIn
@@ -17,7 +17,6 @@ from data import accounts
 from data.accounts import SignInError
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["accounts"])
-FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "not-json", "wrong-content-type", "too-large")
 
 
@@ -41,7 +40,7 @@ async def sign_in(
         raise _refused(secret)
     who = await db.read(accounts.of_session, secret)
     assert who is not None
-    answer = Json({**_shown(who), "token": secret}, 201, FRESH)
+    answer = Json({**_shown(who), "token": secret}, 201, NO_STORE)
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, secret, httponly=True, samesite="lax", secure=secure)
     return answer
@@ -81,7 +80,7 @@ def _shown(who: Who) -> dict[str, object]:
 )
 async def current(who: SignedIn) -> Response:
     """By which name they act, and what they may."""
-    return Json(_shown(who), headers=FRESH)
+    return Json(_shown(who), headers=NO_STORE)
 
 
 @router.delete("/current", status_code=204, summary="Sign out", responses=documented())

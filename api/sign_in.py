@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
 
+from api.answers import NO_STORE
 from api.incidents import Language
 from api.problems import documented
 from layers.sign_in import sign_in as draw
@@ -24,4 +25,4 @@ async def page(next: Next = "/maps/dispatch", lang: Language = "zh") -> HTMLResp
     # An address that another page gave must not lead to another host.
     here = next.startswith("/") and not next.startswith(("//", "/\\"))
     return HTMLResponse(draw(next if here else "/maps/dispatch", lang),
-                        headers={"Cache-Control": "no-store"})  # fmt: skip
+                        headers=NO_STORE)  # fmt: skip

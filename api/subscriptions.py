@@ -11,14 +11,13 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.channels import Channel
 from api.channels.ways import public_key
 from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
-from api.reports import BIGGEST
-from api.schemas import Incoming, Line, Word
+from api.schemas import BIGGEST, Incoming, Line, Word
 from api.schemas_events import (
     Message,
     Messages,
@@ -32,7 +31,6 @@ from data import messages, subscriptions
 from data.subscriptions import NewSubscription as New
 
 router = APIRouter(prefix="/api/v1", tags=["messages"])
-_NO_STORE = {"Cache-Control": "no-store"}
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the subscription's number", examples=[1])]
 MessageId = Annotated[UUID, Path(description="the message's id, as webhook-id")]
 State = Literal["waiting", "delivered", "dead"]
@@ -109,7 +107,7 @@ def _subscribe(connection: Connection, new: New) -> Response:
         raise Problem("validation", detail, field=error.field) from error
     shown = {**_found(subscriptions.get(connection, number), number), "secret": secret}
     location = f"{router.prefix}/subscriptions/{number}"
-    return Json(shown, 201, {"Location": location, **_NO_STORE})
+    return Json(shown, 201, {"Location": location, **NO_STORE})
 
 
 @router.get(
@@ -130,7 +128,7 @@ async def listing(
     rows = await db.read(subscriptions.listed, after=after, limit=limit)
     more = {"limit": limit, "after": rows[-1]["id"]} if len(rows) == limit else None
     next_ = f"{router.prefix}/subscriptions?{urlencode(more)}" if more else None
-    return Json({"subscriptions": [dict(row) for row in rows], "next": next_}, headers=_NO_STORE)
+    return Json({"subscriptions": [dict(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.get(
@@ -162,7 +160,7 @@ async def push_key(channels: Channels) -> Response:
 async def read(id: Id, db: Db) -> Response:
     """A subscription, also one that has ended, without its secret."""
     row = await db.read(subscriptions.get, id)
-    return Json(_found(row, id), headers=_NO_STORE)
+    return Json(_found(row, id), headers=NO_STORE)
 
 
 @router.delete(
@@ -176,7 +174,7 @@ async def read(id: Id, db: Db) -> Response:
 )
 async def end(id: Id, once: Once) -> Response:
     """What is still on its way is dropped, and listed as dead. Ended twice is ended once."""
-    return await once(lambda c: Json(_end(c, id), headers=_NO_STORE))
+    return await once(lambda c: Json(_end(c, id), headers=NO_STORE))
 
 
 def _end(connection: Connection, number: int) -> dict[str, Any]:
@@ -204,7 +202,7 @@ def _test(connection: Connection, number: int) -> Response:
         raise _unknown(number)
     subscriptions.test(connection, number)
     followed = f"{router.prefix}/messages?subscription={number}"
-    return Json({"subscription": number, "messages": followed}, 202, _NO_STORE)
+    return Json({"subscription": number, "messages": followed}, 202, NO_STORE)
 
 
 @router.get(
@@ -232,7 +230,7 @@ async def message_list(
         asked = {"state": state, "subscription": subscription, "limit": limit}
         more = {name: value for name, value in asked.items() if value is not None}
         next_ = f"{router.prefix}/messages?{urlencode(more | {'before': rows[-1]['seq']})}"
-    return Json({"messages": [dict(row) for row in rows], "next": next_}, headers=_NO_STORE)
+    return Json({"messages": [dict(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.post(
@@ -246,7 +244,7 @@ async def message_list(
 )
 async def retry(id: MessageId, once: Once) -> Response:
     """Once, at once, with the same id; if it fails it is dead again."""
-    return await once(lambda c: Json(_retry(c, id), headers=_NO_STORE))
+    return await once(lambda c: Json(_retry(c, id), headers=NO_STORE))
 
 
 def _retry(connection: Connection, number: UUID) -> dict[str, Any]:

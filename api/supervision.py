@@ -8,18 +8,17 @@ from sqlalchemy import Connection
 
 from api import acting, examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
-from api.schemas import Word
+from api.schemas import BIGGEST, Word
 from api.schemas_clocks import OrderAnswer, OrderClose, OrderIssue, Orders, OrderShown
 from data import cases, supervision
 from data.supervision import Order
 
 router = APIRouter(prefix="/api/v1/supervision", tags=["supervision"])
-BIGGEST = 2**63 - 1
 Number = Annotated[int, Path(ge=1, le=BIGGEST, description="the order's number", examples=[1])]
 _ORDER = {"model": OrderShown, **examples.ok(examples.of("order"))}
 
@@ -50,7 +49,7 @@ async def listed(
             incident_id=incident, before=before, limit=limit,
         )  # fmt: skip
     onward = str(found[-1].id) if len(found) == limit else None
-    return Json({"orders": [_shown(order) for order in found], "next": onward}, headers=FRESH)
+    return Json({"orders": [_shown(order) for order in found], "next": onward}, headers=NO_STORE)
 
 
 @router.post(
@@ -79,7 +78,7 @@ async def issue(
             issuer_id=acting.number(connection, who, asked), reason=asked.reason, actor=who.name,
             at=datetime.now(UTC),
         )  # fmt: skip
-        return Json(_shown(order), 201, {"Location": f"{router.prefix}/{order.id}", **FRESH})
+        return Json(_shown(order), 201, {"Location": f"{router.prefix}/{order.id}", **NO_STORE})
 
     return await once(work)
 
@@ -91,7 +90,7 @@ async def issue(
 )
 async def read(number: Number, db: Db, who: Who = may("case.read")) -> Response:
     """With its answers, and until when one is due."""
-    return Json(_shown(await db.read(supervision.get, number)), headers=FRESH)
+    return Json(_shown(await db.read(supervision.get, number)), headers=NO_STORE)
 
 
 _ANSWERING = (
@@ -122,7 +121,7 @@ async def answer(
             connection, number, said.answer, organisation_id=acting.number(connection, who, said),
             actor=who.name, at=datetime.now(UTC),
         )  # fmt: skip
-        return Json(_shown(order), 201, FRESH)
+        return Json(_shown(order), 201, NO_STORE)
 
     return await once(work)
 
@@ -145,7 +144,7 @@ async def close(
             connection, number, organisation_id=acting.number(connection, who, said),
             actor=who.name, outcome=said.outcome, at=datetime.now(UTC),
         )  # fmt: skip
-        return Json(_shown(order), headers=FRESH)
+        return Json(_shown(order), headers=NO_STORE)
 
     return await once(work)
 

@@ -9,10 +9,11 @@ from sqlalchemy import RowMapping
 
 from api import examples
 from api.access import may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.problems import documented
-from api.reports import BIGGEST, waiting
+from api.reports import waiting
+from api.schemas import BIGGEST
 from api.schemas_reports import Triage
 from data import reports
 
@@ -48,7 +49,7 @@ async def queue(
             "reports": [_shown(row) for row in rows],
             "next": f"{router.prefix}?{urlencode(next_)}" if next_ else None,
         },
-        headers={"Cache-Control": "no-store"},
+        headers=NO_STORE,
     )
 
 

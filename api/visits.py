@@ -12,12 +12,11 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import POSITION, Problem, documented
-from api.reports import BIGGEST
-from api.schemas import Accuracy, Incoming, Line, Moment, Number, Prose, Word
+from api.schemas import BIGGEST, Accuracy, Incoming, Line, Moment, Number, Prose, Word
 from api.schemas_visits import (
     VisitCounts,
     VisitPage,
@@ -36,7 +35,6 @@ Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the visit's number", exa
 PlanId = Annotated[int, Path(ge=1, le=BIGGEST, description="the plan's number", examples=[1])]
 Area = Annotated[Word | None, Query(description="code of an area; another layer's as beats:B12")]
 Plan = Annotated[int | None, Query(ge=1, le=BIGGEST, description="number of a plan")]
-FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _PLAN: dict[int | str, dict[str, Any]] = {
     200: {"model": VisitPlanShown, **examples.ok(examples.of("visit_plan"))}
@@ -97,7 +95,7 @@ class ProofSaid(Incoming):
 async def plans(db: Db, who: Who = may("record.read")) -> Response:
     """Which records or grids are visited how often, and by whom."""
     rows = await db.read(visit_plans.in_force)
-    return Json({"plans": [_plan(row) for row in rows]}, headers=FRESH)
+    return Json({"plans": [_plan(row) for row in rows]}, headers=NO_STORE)
 
 
 @router.post(
@@ -124,7 +122,7 @@ async def add_plan(
             **said.model_dump(exclude={"area", "record_kind", "begins"}),
         )
         number = visit_plans.add(connection, new, actor=who.name, now=now)
-        headers = {**FRESH, "Location": f"{router.prefix}/plans/{number}"}
+        headers = {**NO_STORE, "Location": f"{router.prefix}/plans/{number}"}
         return Json(_plan(visit_plans.get(connection, number)), 201, headers)
 
     return await once(work)
@@ -137,7 +135,7 @@ async def add_plan(
 )
 async def read_plan(number: PlanId, db: Db, who: Who = may("record.read")) -> Response:
     """A plan, also one that has ended."""
-    return Json(_plan(await db.read(visit_plans.get, number)), headers=FRESH)
+    return Json(_plan(await db.read(visit_plans.get, number)), headers=NO_STORE)
 
 
 @router.delete(
@@ -150,7 +148,7 @@ async def end_plan(number: PlanId, once: Once, who: Who = may("visit.write")) ->
 
     def work(connection: Connection) -> Response:
         visit_plans.end(connection, number, actor=who.name, now=datetime.now(UTC))
-        return Json(_plan(visit_plans.get(connection, number)), headers=FRESH)
+        return Json(_plan(visit_plans.get(connection, number)), headers=NO_STORE)
 
     return await once(work)
 
@@ -194,7 +192,7 @@ async def due(
         )  # fmt: skip
         return [_listed(row) for row in rows]
 
-    return Json({"visits": await db.apart(look)}, headers=FRESH)
+    return Json({"visits": await db.apart(look)}, headers=NO_STORE)
 
 
 def _near(spelt: str, datum: str) -> tuple[float, float]:
@@ -243,7 +241,7 @@ async def count(
             "plans": [{"plan": {"id": k[0], "name": k[1]}, **t} for k, t in by_plan],
             "areas": [{"area": {"layer": k[0], "code": k[1]}, **t} for k, t in by_area],
         },
-        headers=FRESH,
+        headers=NO_STORE,
     )
 
 
@@ -280,7 +278,7 @@ async def listing(
     next_ = None
     if len(rows) == limit:
         next_ = f"{router.prefix}?{urlencode({**query, 'after': rows[-1]['id']})}"
-    return Json({"visits": [_listed(row) for row in rows], "next": next_}, headers=FRESH)
+    return Json({"visits": [_listed(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.get(
@@ -293,7 +291,7 @@ async def listing(
 )
 async def read(number: Id, db: Db, who: Who = may("record.read")) -> Response:
     """A visit, and everything that was sent to prove it."""
-    return Json(_shown(await db.read(visits.get, number)), headers=FRESH)
+    return Json(_shown(await db.read(visits.get, number)), headers=NO_STORE)
 
 
 @router.post(
@@ -317,7 +315,7 @@ async def prove(
         point = reports.normalise(said.lon, said.lat, said.datum, said.accuracy_m)
         proof = Proof(said.lon, said.lat, point.datum, point, said.taken, said.note, said.resource)
         visits.prove(connection, number, proof, actor=who.name, now=datetime.now(UTC))
-        return Json(_shown(visits.get(connection, number)), headers=FRESH)
+        return Json(_shown(visits.get(connection, number)), headers=NO_STORE)
 
     return await once(work)
 

@@ -13,12 +13,11 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import Json
+from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import POSITION, documented
-from api.reports import BIGGEST
-from api.schemas import Attributes, Incoming, Line, Moment, Number, Word
+from api.schemas import BIGGEST, Attributes, Incoming, Line, Moment, Number, Word
 from api.schemas_watched import (
     Readings,
     ReadingsStored,
@@ -36,7 +35,6 @@ router = APIRouter(prefix="/api/v1/watched", tags=["watched"])
 Id = Annotated[int, Path(ge=1, le=BIGGEST, description="the place's number", examples=[1])]
 RuleId = Annotated[int, Path(ge=1, le=BIGGEST, description="the rule's number", examples=[1])]
 MOST_READINGS = 10_000  # in a batch
-FRESH = {"Cache-Control": "no-store"}
 _BODY = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 _ONE: dict[int | str, dict[str, Any]] = {
     200: {"model": WatchedShown, **examples.ok(examples.of("watched"))}
@@ -128,7 +126,9 @@ class RuleGiven(Incoming):
 )
 async def rules(db: Db, who: Who = may("record.read")) -> Response:
     """Those in force."""
-    return Json({"rules": [dict(row) for row in await db.read(watching.in_force)]}, headers=FRESH)
+    return Json(
+        {"rules": [dict(row) for row in await db.read(watching.in_force)]}, headers=NO_STORE
+    )
 
 
 @router.post(
@@ -149,7 +149,7 @@ async def add_rule(
     def work(connection: Connection) -> Response:
         number = watching.add(connection, given.rule(), actor=who.name, now=datetime.now(UTC))
         [row] = [row for row in watching.in_force(connection) if row["id"] == number]
-        return Json(dict(row), 201, FRESH)
+        return Json(dict(row), 201, NO_STORE)
 
     return await once(work)
 
@@ -204,7 +204,7 @@ async def listing(
         said = {"kind": kind, "area": area, "in_trouble": "true" if in_trouble else None}
         query = {name: value for name, value in said.items() if value is not None}
         next_ = f"{router.prefix}?{urlencode({**query, 'limit': limit, 'after': rows[-1]['id']})}"
-    return Json({"places": [_shown(row) for row in rows], "next": next_}, headers=FRESH)
+    return Json({"places": [_shown(row) for row in rows], "next": next_}, headers=NO_STORE)
 
 
 @router.post(
@@ -232,7 +232,7 @@ async def give(
         new = NewPlace(**plain, shape=given.shape())
         number, fresh = watched.save(connection, new, actor=who.name)
         shown = _shown(watched.get(connection, number))
-        return Json(shown, 201 if fresh else 200, {**FRESH, "Location": shown["href"]})
+        return Json(shown, 201 if fresh else 200, {**NO_STORE, "Location": shown["href"]})
 
     return await once(work)
 
@@ -244,7 +244,7 @@ async def give(
 )
 async def read(number: Id, db: Db, who: Who = may("record.read")) -> Response:
     """With its newest readings and what is wrong there."""
-    return Json(_shown(await db.read(watched.get, number)), headers=FRESH)
+    return Json(_shown(await db.read(watched.get, number)), headers=NO_STORE)
 
 
 @router.delete(
@@ -257,7 +257,7 @@ async def withdraw(number: Id, once: Once, who: Who = may("record.write")) -> Re
 
     def work(connection: Connection) -> Response:
         watched.withdraw(connection, number, actor=who.name)
-        return Json(_shown(watched.get(connection, number)), headers=FRESH)
+        return Json(_shown(watched.get(connection, number)), headers=NO_STORE)
 
     return await once(work)
 
@@ -287,7 +287,7 @@ async def send(
         stored = watched.store(connection, number, batch, now)
         changed = watching.look(connection, now, place=number)
         open_ones = watched.get(connection, number)["episodes"]
-        return Json({**vars(stored), "changed": changed, "episodes": open_ones}, headers=FRESH)
+        return Json({**vars(stored), "changed": changed, "episodes": open_ones}, headers=NO_STORE)
 
     return await once(work)
 
@@ -313,7 +313,7 @@ async def readings(
     end = until or datetime.now(UTC) + watched.AHEAD
     begin = since or end - timedelta(days=30)
     rows = await db.read(watched.series, number, metric, begin, end, limit)
-    return Json({"readings": [dict(row) for row in rows]}, headers=FRESH)
+    return Json({"readings": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
 def _shown(row: RowMapping) -> dict[str, Any]:

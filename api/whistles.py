@@ -9,14 +9,13 @@ from sqlalchemy import Connection
 
 from api import acting, examples
 from api.access import Who, may
-from api.answers import Json
-from api.calendars import FRESH, WRITE
+from api.answers import NO_STORE, Json
+from api.calendars import WRITE
 from api.deps import Db
 from api.once import Once, Write
 from api.problems import POSITION, documented
-from api.schemas import Word
+from api.schemas import BIGGEST, Word
 from api.schemas_whistles import (
-    BIGGEST,
     CallRating,
     CallStep,
     MemberJoin,
@@ -30,7 +29,7 @@ from api.schemas_whistles import (
     WhistleEnd,
     Whistles,
 )
-from data import reports, whistle_lists, whistle_work, whistles
+from data import reports, whistle_end, whistle_lists, whistle_work, whistles
 from data.whistle_work import Visit
 from data.whistles import NewWhistle
 
@@ -71,7 +70,7 @@ async def listed(
     asked = {**chosen, "late": "true" if late else None, "open": "true" if open_ else None}
     query = urlencode({name: value for name, value in asked.items() if value is not None})
     onward = f"{router.prefix}?{query}&before={rows[-1]['number']}" if len(rows) == limit else None
-    return Json({"whistles": [dict(row) for row in rows], "next": onward}, headers=FRESH)
+    return Json({"whistles": [dict(row) for row in rows], "next": onward}, headers=NO_STORE)
 
 
 @router.get(
@@ -82,7 +81,7 @@ async def listed(
 async def read(number: Of, db: Db, who: Who = may("case.read")) -> Response:
     """Who was called, who came and when, who is late, the team, its visits and its plan."""
     async with db.snapshot() as run:
-        return Json(await run(whistle_lists.get, number), headers=FRESH)
+        return Json(await run(whistle_lists.get, number), headers=NO_STORE)
 
 
 async def _do(
@@ -92,7 +91,7 @@ async def _do(
 
     def work(connection: Connection) -> Response:
         act(connection)
-        return Json(whistle_lists.get(connection, number), status, FRESH)
+        return Json(whistle_lists.get(connection, number), status, NO_STORE)
 
     return await once(work)
 
@@ -120,7 +119,7 @@ async def blow(
 
     def work(connection: Connection) -> Response:
         number = whistles.blow(connection, new, acting.by(connection, who, asked))
-        headers = {"Location": f"{router.prefix}/{number}", **FRESH}
+        headers = {"Location": f"{router.prefix}/{number}", **NO_STORE}
         return Json(whistle_lists.get(connection, number), 201, headers)
 
     return await once(work)
@@ -190,7 +189,7 @@ async def rate(
 
     def act(connection: Connection) -> None:
         by = acting.by(connection, who, asked)
-        whistles.rate(connection, number, call, by, asked.rating, asked.words)
+        whistle_end.rate(connection, number, call, by, asked.rating, asked.words)
 
     return await _do(once, number, act, 201)
 
@@ -322,6 +321,6 @@ async def end(
 
     def act(connection: Connection) -> None:
         by = acting.by(connection, who, asked)
-        whistles.end(connection, number, by, asked.outcome, asked.reason)
+        whistle_end.end(connection, number, by, asked.outcome, asked.reason)
 
     return await _do(once, number, act)

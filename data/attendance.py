@@ -1,5 +1,6 @@
 """How a deployment stands: who is planned, who came, who is missing, shift by shift."""
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Any
 
@@ -75,7 +76,8 @@ WHERE e.deployment_id = :id AND (CAST(:site AS bigint) IS NULL OR e.id = :site)
 ORDER BY a.shift_id, a.resource_id LIMIT :limit
 """)
 
-# Of several shifts of one person the one that is under way then, or nearest to it.
+# Of several shifts of one person the one that is under way then, or nearest to it. The resource is
+# locked too: whoever sends it meanwhile either sees that it is at work, or was first.
 _MINE = text("""
 SELECT a.shift_id, a.resource_id, a.state, a.since, m.at, s.site_id, e.name AS site, e.area_id,
        r.name
@@ -85,7 +87,7 @@ CROSS JOIN LATERAL (SELECT coalesce(CAST(:at AS timestamptz), now()) AS at) m
 WHERE e.deployment_id = :id AND a.resource_id = :resource
   AND (CAST(:shift AS bigint) IS NULL OR s.id = :shift)
 ORDER BY greatest(lower(s.during) - m.at, m.at - upper(s.during), interval '0'), s.id
-LIMIT 1 FOR UPDATE OF a
+LIMIT 1 FOR UPDATE OF a FOR NO KEY UPDATE OF r
 """)
 
 _MARK = text("""
@@ -99,14 +101,13 @@ def get(connection: Connection, number: int) -> dict[str, Any] | None:
     row = connection.execute(_GET, {"id": number}).mappings().first()
     if row is None:
         return None
-    shifts = connection.execute(_SHIFTS, {"id": number}).mappings().all()
+    shifts: dict[int, list[RowMapping]] = defaultdict(list)
+    for shift in connection.execute(_SHIFTS, {"id": number}).mappings():
+        shifts[shift["site_id"]].append(shift)
     sites = connection.execute(_SITES, {"id": number}).mappings().all()
     return {
         **row,
-        "sites": [
-            {**site, "shifts": [shift for shift in shifts if shift["site_id"] == site["id"]]}
-            for site in sites
-        ],
+        "sites": [{**site, "shifts": shifts[site["id"]]} for site in sites],
     }
 
 

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, RowMapping, text
 
+from data import freshness
+from data.deployment_people import deployed
+from data.freshness import FRESH
 from data.rules import Rule
+from data.schema.dispatch import IN_ACTIVE
 from data.settings import settings
 from gis.ranking import Ranking, Weights, rank
 from gis.travel import Legs, Travel
@@ -21,14 +25,10 @@ _ASKABLE = "r.withdrawn IS NULL AND r.id <> ALL (CAST(:without AS bigint[]))"
 _KIND = f"r.kind = ANY (CAST(:kinds AS text[])) AND {_ASKABLE}"
 _ABLE = f"{_KIND} AND r.skills @> CAST(:needed AS text[])"
 _WALK = "cardinality(CAST(:needed AS text[])) = 0"
-_FREE = """r.status = 'available' AND r.load < r.capacity
-              AND (r.shift IS NULL OR r.shift = ANY (duty.shifts))
+_FREE = f"""r.status = 'available' AND r.load < r.capacity
+              AND (r.shift IS NULL OR r.shift = ANY (duty.shifts)) AND NOT {deployed("asked.at")}
               AND NOT EXISTS (SELECT FROM leave l
                               WHERE l.resource_id = r.id AND l.during @> asked.at)"""
-# Positions are a little ahead where clocks differ.
-FRESH = """f.at > asked.at - make_interval(secs => :fresh_s)
-              AND f.at <= asked.at + interval '1 minute'
-              AND coalesce(f.accuracy_m, 0) <= :accurate_m"""
 
 # The shifts that are on duty at the moment `asked.at`.
 DUTY = """duty AS MATERIALIZED (
@@ -67,7 +67,8 @@ SELECT r.id, r.kind, r.name, r.mode, r.skills, r.capacity, r.load, r.status, r.s
        coalesce(f.fresh, false) AS by_position, f.accuracy_m,
        extract(epoch FROM asked.at - f.at)::double precision AS age_s,
        r.shift IS NULL OR r.shift = ANY (duty.shifts) AS on_duty,
-       EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> asked.at) AS on_leave
+       EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> asked.at) AS on_leave,
+       {deployed("asked.at")} AS deployed
 FROM listed CROSS JOIN asked CROSS JOIN duty
 JOIN resource r ON r.id = listed.id
 JOIN resource_kind t ON t.name = r.kind
@@ -150,9 +151,9 @@ _TAKEN = text(f"""
 """)
 
 # Who is under way there already, and who said no.
-_ASKED_BEFORE = text("""
+_ASKED_BEFORE = text(f"""
 SELECT DISTINCT resource_id FROM assignment
-WHERE incident_id = :id AND state IN ('sent', 'accepted', 'on_the_way', 'on_scene', 'declined')
+WHERE incident_id = :id AND (state IN {IN_ACTIVE} OR state = 'declined')
 """)
 _SKILL_TITLES = text("SELECT name, title, title_en FROM skill WHERE name = ANY (:names)")
 
@@ -255,8 +256,7 @@ def parameters(question: Question) -> dict[str, Any]:
         "skills": list(question.needed or question.rule.skills),
         "nearest": NEAREST,
         "timezone": settings().timezone,
-        "fresh_s": settings().position_fresh_s,
-        "accurate_m": settings().position_accuracy_m,
+        **freshness.limits(),
     }
 
 
@@ -324,9 +324,11 @@ def _taken(connection: Connection, asked: dict[str, Any]) -> dict[str, Any] | No
 
 
 def why_not_free(row: Mapping[str, Any]) -> str:
-    """Why somebody who would be able cannot go: on_leave, off, off_duty, busy or full."""
+    """Why somebody who would be able cannot go: on_leave, off, off_duty, busy, deployed or full."""
     if row["on_leave"]:
         return "on_leave"
     if row["status"] != "available":
         return str(row["status"])
+    if row["deployed"]:
+        return "deployed"
     return "full" if row["on_duty"] else "off_duty"

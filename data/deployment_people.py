@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, text
 
-from data.candidates import FRESH
+from data import freshness
+from data.freshness import FRESH
 from data.settings import settings
 from gis.links import Bools, Floats, Ints
 
@@ -90,6 +91,17 @@ WHERE e.deployment_id = :deployment_id AND a.state <> 'cancelled' GROUP BY a.res
 """)
 
 
+def deployed(at: str) -> str:
+    """SQL: whether a resource `r` is at work at a moment, in a shift that is not over then.
+
+    It is from being checked in until being checked out, but not beyond the end of the shift: who
+    forgets to check out is not kept from other work.
+    """
+    return f"""EXISTS (SELECT FROM attendance w
+                      WHERE w.resource_id = r.id AND w.state = 'checked_in'
+                        AND w.since <= {at} AND upper(w.during) > {at})"""
+
+
 @dataclass(frozen=True)
 class Filter:
     """Who is considered: all conditions hold; None is no condition.
@@ -147,8 +159,7 @@ def available(
         "begins": min(start for start, _ in stretches),
         "deployment_id": deployment_id,
         "timezone": settings().timezone,
-        "fresh_s": settings().position_fresh_s,
-        "accurate_m": settings().position_accuracy_m,
+        **freshness.limits(),
         "most": MOST + 1,
     }  # fmt: skip
     rows = connection.execute(_AVAILABLE, asked).all()

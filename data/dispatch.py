@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from data import assignments, cases, events, refusals
 from data.assignments import Assignment, Dispatch
+from data.deployment_people import deployed
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE, ENDED
 from data.settings import settings
@@ -56,13 +57,14 @@ _INCIDENT_LOCKED = text(_INCIDENT.format("NO KEY UPDATE"))
 _LOCK_RESOURCES = text("""
 SELECT id FROM resource WHERE id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE
 """)
-_RESOURCES = text("""
+_RESOURCES = text(f"""
 SELECT r.id, r.name, t.form, r.withdrawn,
        CASE WHEN r.status <> 'available' THEN r.status
-            WHEN EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> now())
+            WHEN EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> asked.at)
             THEN 'on_leave'
-            WHEN NOT on_duty(s, now(), :timezone) THEN 'off_duty' END AS unavailable
-FROM resource r JOIN resource_kind t ON t.name = r.kind
+            WHEN {deployed("asked.at")} THEN 'deployed'
+            WHEN NOT on_duty(s, asked.at, :timezone) THEN 'off_duty' END AS unavailable
+FROM (SELECT now() AS at) asked CROSS JOIN resource r JOIN resource_kind t ON t.name = r.kind
 LEFT JOIN shift s ON s.name = r.shift
 WHERE r.id = ANY (:ids) ORDER BY r.id
 """)
@@ -110,8 +112,8 @@ def send(
 ) -> Dispatch:
     """Send one or several resources to an incident, all or none of them.
 
-    An override is a reason to send somebody who is full, busy, off, on leave or off duty. Nobody
-    is sent who has been withdrawn, nor a facility, nor anybody twice to the same incident.
+    An override is a reason to send somebody who is full, busy, off, on leave, deployed or off duty.
+    Nobody is sent who has been withdrawn, nor a facility, nor anybody twice to the same incident.
 
     Raises
     ------

@@ -122,7 +122,7 @@ def _why_never(at: datetime, now: datetime) -> str | None:
 
 
 _OWNERS = text("""
-SELECT w.n, r.id, r.home_area_id, r.withdrawn IS NOT NULL AS withdrawn
+SELECT w.n, r.id, r.withdrawn IS NOT NULL AS withdrawn
 FROM unnest(CAST(:ids AS bigint[]), CAST(:sources AS text[]), CAST(:external_ids AS text[]),
             CAST(:devices AS text[])) WITH ORDINALITY w (id, source, external_id, device, n)
 LEFT JOIN device d ON d.name = w.device

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, RowMapping, text
 
-from data import incidents
-from data.candidates import DUTY, FRESH, NEAREST
+from data import freshness, incidents
+from data.candidates import DUTY, NEAREST
+from data.deployment_people import deployed
 from data.errors import InputError
+from data.freshness import FRESH
 from data.settings import settings
 from gis.gaps import Cover, Relocation, cover, relocate
 from gis.links import Bools, Floats, Ints, Links
@@ -38,7 +40,7 @@ WHERE a.layer = 'grid' AND a.id = ANY (:ids) AND upper_inf(v.recorded) AND v.val
 ORDER BY a.code
 """)
 
-# On duty and able; those who can take no more tasks are the ones that were sent.
+# On duty and able; those who can take no more tasks, or are deployed, are the ones that were sent.
 _PEOPLE = text(f"""
 WITH asked AS MATERIALIZED (
     SELECT now() AS at, ST_MakeEnvelope(:west, :south, :east, :north, 4326) AS box
@@ -51,7 +53,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT r.id, r.name, r.kind, r.mode, k.title AS kind_title, k.title_en AS kind_title_en,
        ST_X(p.geom) AS lon, ST_Y(p.geom) AS lat, coalesce(f.fresh, false) AS by_position,
-       r.load >= r.capacity AS sent
+       r.load >= r.capacity OR {deployed("asked.at")} AS sent
 FROM asked CROSS JOIN duty CROSS JOIN near JOIN resource r ON r.id = near.id
 JOIN resource_kind k ON k.name = r.kind
 LEFT JOIN LATERAL (
@@ -213,7 +215,7 @@ def _people(
     asked = {
         "west": west - lon, "south": south - lat, "east": east + lon, "north": north + lat,
         "kinds": list(kinds), "timezone": settings().timezone, "most": MOST_PEOPLE + 1,
-        "fresh_s": settings().position_fresh_s, "accurate_m": settings().position_accuracy_m,
+        **freshness.limits(),
     }  # fmt: skip
     people = connection.execute(_PEOPLE, asked).mappings().all()
     if len(people) > MOST_PEOPLE:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, RowMapping, text
 
-_COLUMNS = """
+from data.schema.dispatch import IN_ACTIVE
+
+_COLUMNS = f"""
 i.id, i.opened, i.closed, i.outcome, i.kind, i.urgency, ST_X(i.geom) AS lon, ST_Y(i.geom) AS lat,
 i.area_id, a.layer, a.code, r.address, r.description, r.source, r.triage, r.accuracy_m,
 (SELECT v.name FROM area_version v WHERE v.area_id = i.area_id AND upper_inf(v.recorded)
  ORDER BY v.valid @> now() DESC, lower(v.valid) DESC LIMIT 1) AS area_name,
 (SELECT count(*) FROM assignment s WHERE s.incident_id = i.id
- AND s.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')) AS under_way
+ AND s.state IN {IN_ACTIVE}) AS under_way
 """
 
 _GET = text(f"""
@@ -25,17 +27,17 @@ WHERE i.closed IS NULL AND (CAST(:kind AS text) IS NULL OR i.kind = :kind)
   AND (CAST(:under AS bigint[]) IS NULL OR i.area_id = ANY (:under))
   AND (NOT CAST(:unsent AS boolean) OR NOT EXISTS (
        SELECT FROM assignment s WHERE s.incident_id = i.id
-       AND s.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')))
+       AND s.state IN {IN_ACTIVE}))
   AND (CAST(:after AS bigint) IS NULL OR (i.urgency, i.opened, i.id) > (
        SELECT l.urgency, l.opened, l.id FROM incident l WHERE l.id = :after))
 ORDER BY i.urgency, i.opened, i.id LIMIT :limit
 """)
 
-_COUNT = text("""
+_COUNT = text(f"""
 SELECT count(*) AS open,
        count(*) FILTER (WHERE NOT EXISTS (
            SELECT FROM assignment s WHERE s.incident_id = i.id
-           AND s.state IN ('sent', 'accepted', 'on_the_way', 'on_scene'))) AS unsent
+           AND s.state IN {IN_ACTIVE})) AS unsent
 FROM incident i
 WHERE i.closed IS NULL AND (CAST(:kind AS text) IS NULL OR i.kind = :kind)
   AND (CAST(:under AS bigint[]) IS NULL OR i.area_id = ANY (:under))

@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import events
-from data.fixes import CLOCK_SKEW, Fix, Point, Verdict, owners_of, sift
+from data import areas_named, events
+from data.fixes import Fix, Point, Verdict, owners_of, sift
 from data.settings import settings
 from gis import tracks
 
@@ -43,7 +43,7 @@ def take(connection: Connection, fixes: Sequence[Fix], now: datetime) -> list[Ve
         fresh = _fresh(points, line, verdicts)
         _judge(connection, line.values())
         _store(connection, fixes, fresh, now)
-        _move(connection, line.values(), before, owners.values(), now)
+        _move(connection, line.values(), before, now)
         for point in fresh:
             verdicts[point.n] = _verdict(point, before.get(point.resource_id))
     return [verdicts[n] for n in range(len(fixes))]
@@ -218,7 +218,6 @@ def _move(
     connection: Connection,
     line: Iterable[Point],
     before: dict[int, RowMapping],
-    owners: Iterable[RowMapping],
     now: datetime,
 ) -> None:
     """Make the newest believed fix of each resource its position, and tell of moves that matter."""
@@ -234,11 +233,12 @@ def _move(
     columns = {n: [getattr(p, n) for p in moved] for n in ("resource_id", "at", "lon", "lat")}
     columns |= {"accuracy_m": [p.accuracy_m for p in moved], "told": told}
     connection.execute(_MOVE, columns)
-    areas = {int(owner["id"]): owner["home_area_id"] for owner in owners}
+    heard = [point for point, is_told in zip(moved, told, strict=True) if is_told]
+    areas = areas_named.at(connection, [p.lon for p in heard], [p.lat for p in heard])
     events.record_of_resources(
         connection,
         "resource.moved",
-        [_event(p, areas) for p, is_told in zip(moved, told, strict=True) if is_told],
+        [_event(point, areas.get(n)) for n, point in enumerate(heard)],
     )
 
 
@@ -270,59 +270,14 @@ def _is_due(since: timedelta, moved_m: float) -> bool:
     return back_in_time or since >= STILL or (since >= OFTEN and moved_m >= MOVED_M)
 
 
-def _event(point: Point, areas: dict[int, int | None]) -> tuple[int, int | None, dict[str, Any]]:
+def _event(point: Point, area_id: int | None) -> tuple[int, int | None, dict[str, Any]]:
     data = {
         "lon": round(point.lon, 7),
         "lat": round(point.lat, 7),
         "at": point.at.isoformat(),
         "accuracy_m": point.accuracy_m,
     }
-    return point.resource_id, areas.get(point.resource_id), data
-
-
-# The newest fix up to the moment asked for, which for now is the position.
-_WHERE = text("""
-SELECT r.id AS resource_id, p.at, p.accuracy_m, j.reason,
-       extract(epoch FROM CAST(:at AS timestamptz) - p.at)::double precision AS age_s,
-       j.reason IS NOT NULL AS at_home,
-       ST_X(g.geom) AS lon, ST_Y(g.geom) AS lat
-FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY w (id, n)
-JOIN resource r ON r.id = w.id
-LEFT JOIN LATERAL (
-    (SELECT at, geom, accuracy_m FROM position
-     WHERE resource_id = r.id AND at <= CAST(:latest AS timestamptz))
-    UNION ALL
-    (SELECT at, geom, accuracy_m FROM track
-     WHERE resource_id = r.id AND at <= CAST(:latest AS timestamptz) AND refused IS NULL
-     ORDER BY at DESC LIMIT 1)
-    ORDER BY at DESC LIMIT 1
-) p ON true
-CROSS JOIN LATERAL (SELECT CASE
-    WHEN p.at IS NULL THEN 'no_position'
-    WHEN p.at < CAST(:oldest AS timestamptz) THEN 'stale'
-    WHEN coalesce(p.accuracy_m, :supposed_m) > :most_m THEN 'inaccurate' END AS reason) j
-CROSS JOIN LATERAL (SELECT CASE WHEN j.reason IS NULL THEN p.geom ELSE r.home END AS geom) g
-ORDER BY w.n
-""")
-
-
-def where(connection: Connection, resource_ids: Sequence[int], at: datetime) -> list[RowMapping]:
-    """Where each resource is taken to be at a moment, in the order asked for.
-
-    Rows: resource_id; lon, lat (WGS 84) of its last fix, or of its home if that does not count;
-    at_home, and reason why: no_position, stale or inaccurate, else null; at, age_s and accuracy_m
-    of the fix, also of one that does not count. Who does not exist has no row.
-    """
-    limits = settings()
-    asked = {
-        "ids": list(resource_ids),
-        "at": at,
-        "latest": at + CLOCK_SKEW,
-        "oldest": at - timedelta(seconds=limits.position_fresh_s),
-        "supposed_m": limits.accuracy_m,
-        "most_m": limits.position_accuracy_m,
-    }
-    return list(connection.execute(_WHERE, asked).mappings())
+    return point.resource_id, area_id, data
 
 
 _TRACK = text("""

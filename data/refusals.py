@@ -9,6 +9,7 @@ UNAVAILABLE = {
     "off": "is off",
     "busy": "is busy with something else",
     "on_leave": "is on leave",
+    "deployed": "is at work in a deployment",
     "off_duty": "is not on duty at this hour",
 }
 _Row = Mapping[Any, Any]  # of the database, by its columns' names

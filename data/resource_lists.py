@@ -9,10 +9,11 @@ from sqlalchemy import Connection, RowMapping, text
 
 from data import areas_named
 from data.catalogue import Known
+from data.deployment_people import deployed
 from data.resources import COLUMNS, JOINS, ResourceError, found
 from data.schema.dispatch import ACTIVE
 
-STATES = ("free", *ACTIVE, "busy", "off")
+STATES = ("free", *ACTIVE, "deployed", "busy", "off")
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,9 @@ def _in_state(state: str) -> str:
     if state not in STATES:
         raise ValueError(f"there is no state {state!r}; there are {', '.join(STATES)}")
     if state == "free":
-        return "r.status = 'available' AND r.load = 0"
+        return f"r.status = 'available' AND r.load = 0 AND NOT {deployed('now()')}"
+    if state == "deployed":
+        return f"r.status = 'available' AND r.load = 0 AND {deployed('now()')}"
     if state in ACTIVE:  # somebody's furthest task is in it, and so none is further
         further = "', '".join(ACTIVE[ACTIVE.index(state) + 1 :])
         none_further = f"""AND r.id NOT IN (SELECT resource_id FROM assignment

@@ -12,9 +12,11 @@ from sqlalchemy import Connection, Row, RowMapping, text
 
 from data import events, locating, reports
 from data.catalogue import Known
+from data.deployment_people import deployed
 from data.errors import InputError
 from data.resource_homes import Settler
 from data.resource_store import ONE_ROW, store
+from data.schema.dispatch import ACTIVE, IN_ACTIVE
 from data.schema.resources import STATUSES
 from data.settings import settings
 from data.words import Words
@@ -312,12 +314,13 @@ def _tell(connection: Connection, number: int, what: str, area: int | None, **da
 
 # --- looking at one -------------------------------------------------------------------------------
 
-# What somebody is doing: what was set, else the task that is furthest.
-STATE = """
-CASE WHEN r.status <> 'available' THEN r.status WHEN r.load = 0 THEN 'free' ELSE coalesce((
+# What somebody is doing: what was set, else the task that is furthest, else a deployment.
+STATE = f"""
+CASE WHEN r.status <> 'available' THEN r.status WHEN r.load = 0
+    THEN CASE WHEN {deployed("m.now")} THEN 'deployed' ELSE 'free' END ELSE coalesce((
     SELECT a.state FROM assignment a
-    WHERE a.resource_id = r.id AND a.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')
-    ORDER BY array_position(ARRAY['on_scene', 'on_the_way', 'accepted', 'sent'], a.state) LIMIT 1
+    WHERE a.resource_id = r.id AND a.state IN {IN_ACTIVE}
+    ORDER BY array_position(ARRAY{list(reversed(ACTIVE))}, a.state) LIMIT 1
 ), 'free') END
 """
 
@@ -359,7 +362,7 @@ SELECT {COLUMNS}, r.attributes, r.shift IS NULL OR EXISTS (
         'id', a.id, 'incident', a.incident_id, 'state', a.state, 'since', a.since)
         ORDER BY a.since), '[]')
     FROM assignment a
-    WHERE a.resource_id = r.id AND a.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')
+    WHERE a.resource_id = r.id AND a.state IN {IN_ACTIVE}
 ) AS tasks
 FROM resource r {JOINS}
 WHERE r.id = :id

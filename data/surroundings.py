@@ -7,7 +7,9 @@ import geopandas as gpd
 import pandas as pd
 from sqlalchemy import Connection, text
 
-from data.settings import settings
+from data import freshness
+from data.freshness import FRESH
+from data.schema.dispatch import IN_ACTIVE
 
 NEAR_M = 2_000.0
 WIDE_M = 8_000.0
@@ -59,14 +61,13 @@ WHERE k.form = 'facility' ORDER BY k.name
 """)
 
 # Where those are who are under way, by a position that can be relied on, or else at home.
-_SENT = text("""
+_SENT = text(f"""
+WITH asked AS MATERIALIZED (SELECT now() AS at)
 SELECT r.id, r.name, ST_X(p.geom) AS lon, ST_Y(p.geom) AS lat
-FROM assignment a JOIN resource r ON r.id = a.resource_id
-LEFT JOIN position f ON f.resource_id = r.id
-    AND f.at > now() - make_interval(secs => :fresh_s) AND coalesce(f.accuracy_m, 0) <= :accurate_m
+FROM asked CROSS JOIN assignment a JOIN resource r ON r.id = a.resource_id
+LEFT JOIN position f ON f.resource_id = r.id AND {FRESH}
 CROSS JOIN LATERAL (SELECT coalesce(f.geom, r.home) AS geom) p
-WHERE a.incident_id = :incident_id
-  AND a.state IN ('sent', 'accepted', 'on_the_way', 'on_scene')
+WHERE a.incident_id = :incident_id AND a.state IN {IN_ACTIVE}
 ORDER BY r.id
 """)
 
@@ -107,11 +108,7 @@ def around(connection: Connection, lon: float, lat: float, area_id: int | None) 
 
 def sent(connection: Connection, incident_id: int) -> list[dict[str, Any]]:
     """Who is under way to an incident: id, name and point (lon, lat)."""
-    asked = {
-        "incident_id": incident_id,
-        "fresh_s": settings().position_fresh_s,
-        "accurate_m": settings().position_accuracy_m,
-    }
+    asked = {"incident_id": incident_id, **freshness.limits()}
     return [
         {"id": row.id, "name": row.name, "point": {"lon": row.lon, "lat": row.lat}}
         for row in connection.execute(_SENT, asked)

@@ -135,6 +135,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "not_available": ("{name} 此刻{why}，请另选他人", "{name} is {why} now; choose another"),
     "why_off": ("已下线", "signed off"),
     "why_busy": ("忙碌", "busy"),
+    "why_deployed": ("正在部署岗位执勤", "at work in a deployment"),
     "why_on_leave": ("请假", "on leave"),
     "why_off_duty": ("不在班", "off duty"),
     "still_going": (

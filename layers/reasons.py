@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data import freshness
 from data.candidates import Candidate, Found, Shortfall, why_not_free
-from data.settings import settings
 from layers.i18n import Lang, Texts
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -47,6 +47,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "off_duty": ("不在班", "off duty"),
     "on_leave": ("请假", "on leave"),
     "busy": ("忙碌", "busy"),
+    "deployed": ("正在部署岗位执勤", "at work in a deployment"),
     "off": ("已下线", "signed off"),
     "full": ("任务已满", "at capacity"),
     "no_place": (
@@ -128,13 +129,14 @@ class Reasons:
         return out
 
     def _position(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        if row["age_s"] is None or row["age_s"] < 0:  # asked for a moment before it
-            return self._reason("no_position")
-        if row["age_s"] > settings().position_fresh_s:
+        why = freshness.why_not(row["age_s"], row["accuracy_m"])
+        if why == "stale":
             figures = {"seconds": round(row["age_s"])}
             return self._reason("stale", figures, age=self.age(row["age_s"]))
-        metres = round(row["accuracy_m"] or 0)
-        return self._reason("inaccurate", {"metres": metres}, metres=metres)
+        if why == "inaccurate":
+            metres = round(row["accuracy_m"])
+            return self._reason("inaccurate", {"metres": metres}, metres=metres)
+        return self._reason("no_position")
 
     def shortfall(self, s: Shortfall) -> str:
         """What could not be had, in a sentence."""

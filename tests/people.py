@@ -1,5 +1,6 @@
 """People and incidents for tests, put in by hand; who tests their coming in does not use this."""
 
+from datetime import datetime
 from itertools import count
 from typing import Any
 
@@ -52,6 +53,29 @@ def fix(
     connection.execute(
         _FIX, {"id": who, "lon": lon, "lat": lat, "age_s": age_s, "accuracy_m": accuracy_m}
     )
+
+
+_DEPLOY = text("""
+WITH plan AS (
+    INSERT INTO deployment (name, actor) VALUES ('test', 'test') RETURNING id
+), site AS (
+    INSERT INTO deployment_site (deployment_id, name, geom)
+    SELECT id, 'test', ST_SetSRID(ST_MakePoint(:lon, :lat), 4326) FROM plan RETURNING id
+), shift AS (
+    INSERT INTO deployment_shift (site_id, during, quota)
+    SELECT id, tstzrange(:start, :until), 1 FROM site RETURNING id, during
+)
+INSERT INTO attendance (shift_id, resource_id, during, state, since)
+SELECT id, :who, during, :state, :start FROM shift
+""")
+
+
+def deploy(
+    connection: Connection, who: int, start: datetime, until: datetime, state: str = "checked_in"
+) -> None:
+    """Somebody is in a shift of a deployment, and was there from its start."""
+    asked = {"who": who, "start": start, "until": until, "state": state}
+    connection.execute(_DEPLOY, {**asked, "lon": HOME[0], "lat": HOME[1]})
 
 
 def incident(connection: Connection, kind: str = "噪音") -> int:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-from data import agreements, cases, referrals, whistle_lists, whistle_work, whistles
+from data import agreements, cases, referrals, whistle_end, whistle_lists, whistle_work, whistles
 from data.agreements import Wording
 from data.cases import By
 from data.referrals import Offer
@@ -46,9 +46,9 @@ def settled(connection: Connection, case: int) -> None:
         due=now + timedelta(days=7),
     )  # fmt: skip
     whistle_work.finish(connection, whistle, step, _by(connection, codes[2]), "已恢复通行")
-    whistles.end(connection, whistle, caller, "两村同意共同修复")
+    whistle_end.end(connection, whistle, caller, "两村同意共同修复")
     for call in calls.values():
-        whistles.rate(connection, whistle, call, caller, 5, "到场及时")
+        whistle_end.rate(connection, whistle, call, caller, 5, "到场及时")
     wording = Wording("共同修复机耕路，费用各半。", ["甲村村民小组", "乙村村民小组"], now)
     number = agreements.agree(connection, case, wording, actor=ACTOR)
     agreements.apply(connection, case, number, court=codes[1], actor=ACTOR)

@@ -13,6 +13,7 @@ from data.stages import STAGES
 
 # From being sent to the end; `ACTIVE` ones are a load on the resource.
 ACTIVE = ("sent", "accepted", "on_the_way", "on_scene")
+IN_ACTIVE = str(ACTIVE)  # as SQL writes it: `state IN ('sent', …)`
 ENDED = ("done", "declined", "recalled")
 ATTENDANCES = ("planned", "checked_in", "checked_out", "absent", "cancelled")
 
@@ -119,7 +120,7 @@ class Assignment(Base):
             "incident_id",
             "resource_id",
             unique=True,
-            postgresql_where=text("state IN ('sent', 'accepted', 'on_the_way', 'on_scene')"),
+            postgresql_where=text(f"state IN {IN_ACTIVE}"),
         ),
         Index("assignment_by_incident", "incident_id"),
         Index("assignment_by_resource", "resource_id", "since"),

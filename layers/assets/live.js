@@ -118,7 +118,7 @@
             continue;
           }
           last = Number(message.id ?? last);
-          if (message.event !== "position") happened(message);
+          if (message.data && message.event !== "position") happened(message); // else a heartbeat
         }
       } catch { /* told below; the next attempt goes on from the last event */ }
       if (last === null) return;

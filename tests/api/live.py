@@ -77,6 +77,14 @@ class Stream:
             fields |= {name: value} if name else {}
         return None
 
+    def beat(self, least: int) -> int:
+        """Wait for a heartbeat with at least this number; the number."""
+        for line in self._lines:
+            name, _, value = line.partition(": ")
+            if name == "id" and int(value) >= least:
+                return int(value)
+        raise AssertionError("the stream ended")
+
     def take(self, count: int) -> list[Sent]:
         found = [self.next() for _ in range(count)]
         assert None not in found

@@ -268,6 +268,22 @@ def test_an_idle_stream_beats(base: str, monkeypatch: pytest.MonkeyPatch) -> Non
         assert ": ping" in [next(lines) for _ in range(6)]
 
 
+def test_a_filtered_stream_beats_with_the_newest_number_among_events_of_others(
+    base: str, town: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(hub, "MOST_BEHIND", 5)
+    with listening(base) as others, listening(base, {"kinds": "mine"}) as stream:
+        others.take(1)
+        happen(town, *range(20))
+        newest = others.take(20)[-1].id
+        assert stream.take(1)[0].event == "position"
+        last = stream.beat(newest)
+    with listening(base, {"kinds": "mine"}, last=last) as stream:
+        happen(town, 1, kind="mine")
+        assert numbers(stream.take(1)) == [1]
+
+
 def test_open_streams_do_not_keep_the_service_from_stopping(fresh_database_url: str) -> None:
     with serving(fresh_database_url) as base:
         threads = ThreadPoolExecutor()

@@ -1,6 +1,6 @@
 """Who could go: on duty, able and free; the nearest, the responsible, the skilled."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import geopandas as gpd
 import numpy as np
@@ -75,10 +75,11 @@ def test_nearest_is_measured_on_the_ground_and_not_in_degrees(connection):
         ({"shift": "night"}, "off_duty"),
         ({"capacity": 1, "full": True}, "full"),
         ({"away": True}, "on_leave"),
+        ({"deployed": True}, "deployed"),
     ],
 )
 def test_who_is_not_free_is_left_out_and_it_is_said_why(connection, facts, why):
-    full, away = facts.pop("full", False), facts.pop("away", False)
+    full, away, deployed = (facts.pop(name, False) for name in ("full", "away", "deployed"))
     who = people.add(connection, "they", LON, LAT, **facts)
     if full:
         connection.execute(text("UPDATE resource SET load = 1 WHERE id = :id"), {"id": who})
@@ -87,11 +88,32 @@ def test_who_is_not_free_is_left_out_and_it_is_said_why(connection, facts, why):
             text("INSERT INTO leave (resource_id, during) VALUES (:id, tstzrange(:at, NULL))"),
             {"id": who, "at": MONDAY_NOON},
         )
+    if deployed:
+        people.deploy(connection, who, MONDAY_NOON, MONDAY_NOON + timedelta(hours=1))
     found = ask(connection, at=MONDAY_NOON)
     assert found.candidates == []
     [short] = found.shortfalls
     assert (short.reason, short.taken["name"]) == ("nobody", "they")
     assert why_not_free(short.taken) == why
+
+
+@pytest.mark.parametrize(
+    ("state", "hours", "is_free"),
+    [
+        ("checked_in", (-1, 1), False),
+        ("checked_in", (-3, -1), True),  # over, though nobody checked them out
+        ("checked_out", (-1, 1), True),
+        ("planned", (-1, 1), True),
+        ("absent", (-1, 1), True),
+    ],
+)
+def test_who_is_at_work_in_a_deployment_is_not_free(connection, state, hours, is_free):
+    who = people.add(connection, "they", LON, LAT)
+    people.add(connection, "far", LON + 0.001, LAT)
+    start, until = (MONDAY_NOON + timedelta(hours=h) for h in hours)
+    people.deploy(connection, who, start, until, state)
+    found = ask(connection, at=MONDAY_NOON)
+    assert names(found) == (["they", "far"] if is_free else ["far"])
 
 
 def test_duty_is_by_the_city_clock_of_the_moment_asked_for(connection):

@@ -28,6 +28,7 @@ from data.assignments import Response, Step
 from data.dispatch import NEED_REASON, STEPS, TRANSITIONS, Choice
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
+from tests import people
 from tests.people import add as person
 from tests.people import incident
 
@@ -216,10 +217,13 @@ def test_who_is_off_duty_needs_a_reason_to_be_sent(connection: Connection, ancho
     assert send(connection, to, today)
 
 
-@pytest.mark.parametrize("why", ["off", "busy", "on_leave"])
+@pytest.mark.parametrize("why", ["off", "busy", "on_leave", "deployed"])
 def test_who_is_away_needs_a_reason_to_be_sent(connection: Connection, why: str) -> None:
     to, free = incident(connection), person(connection)
-    who = person(connection, status="available" if why == "on_leave" else why)
+    who = person(connection, status=why if why in ("off", "busy") else "available")
+    if why == "deployed":
+        now = connection.execute(text("SELECT now()")).scalar_one()
+        people.deploy(connection, who, now - timedelta(hours=1), now + timedelta(hours=1))
     if why == "on_leave":
         connection.execute(
             text(

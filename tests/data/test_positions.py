@@ -11,10 +11,10 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from data import devices, positions
+from data import areas_named, devices, positions
 from data.fixes import REFUSALS, Fix
 from gis import datum as datums
-from tests.people import HOME
+from tests.api.conftest import GRIDS, SOUTH, STEP, WEST, build
 from tests.people import add as add_resource
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -272,53 +272,17 @@ def test_batches_at_once_leave_what_one_after_the_other_leaves(engine):
     assert sum(v == "known" for v, _ in answers) == len(whole)
 
 
-# --- where --------------------------------------------------------------------------------------
-
-
-def where(connection, who, s=0):
-    (row,) = positions.where(connection, [who], NOW + timedelta(seconds=s))
-    return row
-
-
-def test_who_never_sent_a_position_is_at_home(connection, who):
-    row = where(connection, who)
-    assert (row["lon"], row["lat"], row["reason"], row["at_home"]) == (*HOME, "no_position", True)
-    assert (row["at"], row["age_s"], row["accuracy_m"]) == (None, None, None)
-
-
-def test_a_fresh_and_accurate_fix_counts(connection, who):
-    take(connection, fix(who, accuracy_m=200.0))
-    row = where(connection, who, 1800)
-    assert (row["lon"], row["lat"], row["reason"], row["at_home"]) == (LON, LAT, None, False)
-    assert (row["age_s"], row["accuracy_m"]) == (1800, 200)
-
-
-def test_a_stale_fix_is_told_and_home_counts(connection, who):
-    take(connection, fix(who))
-    row = where(connection, who, 1801)
-    assert (row["lon"], row["lat"], row["reason"], row["age_s"]) == (*HOME, "stale", 1801)
-
-
-def test_an_inaccurate_fix_is_told_and_home_counts(connection, who):
-    take(connection, fix(who, accuracy_m=900.0))
-    row = where(connection, who, 60)
-    assert (row["lon"], row["lat"], row["reason"]) == (*HOME, "inaccurate")
-    assert (row["age_s"], row["accuracy_m"]) == (60, 900)
-
-
-def test_of_a_moment_past_only_what_was_then_counts(connection, who):
-    take(connection, fix(who, -600, x=LON + 0.001), fix(who))
-    assert where(connection, who, -300)["lon"] == LON + 0.001
-    assert where(connection, who, -900)["reason"] == "no_position"
-
-
-def test_rows_come_in_the_order_asked_for(connection, who):
-    other = add_resource(connection)
-    rows = positions.where(connection, [other, -1, who], NOW)
-    assert [row["resource_id"] for row in rows] == [other, who]
-
-
 # --- told and forgotten ---------------------------------------------------------------------------
+
+
+def test_a_move_happened_in_the_grid_of_the_place_and_not_at_home(connection, engine):
+    build(engine)
+    home, there = (areas_named.find(connection, [code])[code].id for code in GRIDS[:2])
+    who = add_resource(connection, lon=WEST + 0.5 * STEP, lat=SOUTH + 0.5 * STEP, home_area_id=home)
+    take(connection, fix(who, x=WEST + 1.5 * STEP, y=SOUTH + 0.5 * STEP))
+    take(connection, fix(who, 60, x=WEST - STEP, y=SOUTH))  # outside every grid
+    asked = text("SELECT area_id FROM event WHERE resource_id = :who ORDER BY id")
+    assert connection.execute(asked, {"who": who}).scalars().all() == [there, None]
 
 
 def test_a_map_hears_of_moves_that_matter(connection, who):

@@ -13,6 +13,7 @@ from data.resource_lists import Filter
 from data.resources import NewResource, Outcome, ResourceError
 from data.words import Words
 from gis import datum
+from tests import people
 from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, VILLAGES, WEST, build
 
 NOW = datetime(2026, 3, 4, 2, 0, tzinfo=UTC)  # a Wednesday, 10 in the morning in Foshan
@@ -223,6 +224,19 @@ def test_status_is_what_was_said_last(connection):
     with pytest.raises(ResourceError, match="no resource 999"):
         resources.set_status(connection, 999, "off", actor="t")
     assert events(connection)[1:] == [("resource.status", number)]
+
+
+def test_who_is_at_work_in_a_deployment_is_deployed_until_it_is_over(connection):
+    number = save(connection)
+    now = connection.execute(text("SELECT now()")).scalar_one()
+    people.deploy(connection, number, now - timedelta(hours=3), now - timedelta(hours=2))
+    assert resources.get(connection, number)["state"] == "free"
+    people.deploy(connection, number, now - timedelta(hours=1), now + timedelta(hours=1))
+    assert resources.get(connection, number)["state"] == "deployed"
+    assert (ids(connection, state="deployed"), ids(connection, state="free")) == ([number], [])
+    assign(connection, number)
+    assert resources.get(connection, number)["state"] == "sent"
+    assert ids(connection, state="deployed") == []
 
 
 def test_the_state_is_the_furthest_task(connection):

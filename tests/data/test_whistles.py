@@ -18,6 +18,7 @@ from data import (
     red_grids,
     timers,
     upkeep,  # noqa: F401 - what follows by itself is named there
+    whistle_end,
     whistle_lists,
     whistle_work,
     whistles,
@@ -123,7 +124,7 @@ def test_a_case_is_in_consultation_while_a_whistle_is_open(connection: Connectio
     whistle = blown(connection, case)
     assert stage(connection, case) == "consultation"
     assert [data["organisation"] for data in told(connection, "whistle.called", case)] == [*CALLED]
-    whistles.end(connection, whistle, by(connection, "town"), "已会商")
+    whistle_end.end(connection, whistle, by(connection, "town"), "已会商")
     assert stage(connection, case) == "in_work"
 
 
@@ -131,7 +132,7 @@ def test_a_case_that_nobody_works_on_yet_keeps_its_stage(connection: Connection)
     case = opened(connection)
     whistle = blown(connection, case)
     assert stage(connection, case) == "received"
-    whistles.end(connection, whistle, by(connection, "town"), "已会商")
+    whistle_end.end(connection, whistle, by(connection, "town"), "已会商")
     assert stage(connection, case) == "received"
 
 
@@ -163,7 +164,7 @@ def test_a_case_with_an_open_whistle_is_not_resolved(connection: Connection) -> 
     resolve = Move("resolve", "tester", reason="已解决")
     error = refused("whistle_open", lambda: cases.move(connection, case, resolve))
     assert isinstance(error, CaseError) and error.facts["number"] == whistle
-    whistles.end(connection, whistle, by(connection, "town"), "已会商")
+    whistle_end.end(connection, whistle, by(connection, "town"), "已会商")
     cases.move(connection, case, resolve)
     refused("may_not_call", lambda: blown(connection, case))
 
@@ -268,7 +269,9 @@ def test_one_answers_for_oneself_and_in_order(connection: Connection) -> None:
         "unknown_call",
         lambda: whistles.answer(connection, whistle, theirs, "sign", by(connection, "police")),
     )
-    refused("unknown_whistle", lambda: whistles.end(connection, 10**9, by(connection, "town"), "x"))
+    refused(
+        "unknown_whistle", lambda: whistle_end.end(connection, 10**9, by(connection, "town"), "x")
+    )
 
 
 # --- working together -----------------------------------------------------------------------------
@@ -300,7 +303,7 @@ def test_a_team_of_those_who_came_visits_the_site_and_plans(connection: Connecti
         lambda: whistle_work.plan(connection, whistle, town, **{**step, "owner": "water"}),
     )
     planned = whistle_work.plan(connection, whistle, police, **step)
-    error = refused("plan_open", lambda: whistles.end(connection, whistle, town, "已修复"))
+    error = refused("plan_open", lambda: whistle_end.end(connection, whistle, town, "已修复"))
     assert error.facts["steps"] == [planned]
     answer(connection, whistle, "court", "arrive")
     court = by(connection, "court")
@@ -312,7 +315,7 @@ def test_a_team_of_those_who_came_visits_the_site_and_plans(connection: Connecti
     )
     whistle_work.leave(connection, whistle, member, town, "完工")
     refused("unknown_member", lambda: whistle_work.leave(connection, whistle, member, town, "完工"))
-    whistles.end(connection, whistle, town, "已修复")
+    whistle_end.end(connection, whistle, town, "已修复")
     found = whistle_lists.get(connection, whistle)
     assert found["team"][0]["departed"] and found["visits"][0]["present"] == ["police", "town"]
     assert found["plan"][0]["result"] == "完工"
@@ -323,8 +326,8 @@ def test_it_ends_over_an_open_plan_only_for_a_reason(connection: Connection) -> 
     step = whistle_work.plan(
         connection, whistle, town, what="巡查", owner="town", due=datetime.now(UTC)
     )
-    refused("reason_missing", lambda: whistles.end(connection, whistle, town, " ", "转日常"))
-    whistles.end(connection, whistle, town, "已会商", "转日常巡查")
+    refused("reason_missing", lambda: whistle_end.end(connection, whistle, town, " ", "转日常"))
+    whistle_end.end(connection, whistle, town, "已会商", "转日常巡查")
     last = whistle_lists.get(connection, whistle)["steps"][-1]
     assert (last["action"], last["data"]["left_open"]) == ("end", [step])
     refused("whistle_ended", lambda: whistle_work.finish(connection, whistle, step, town, "完工"))
@@ -336,12 +339,12 @@ def test_the_caller_rates_each_in_the_end(connection: Connection) -> None:
     answer(connection, whistle, "court", "decline")
     answer(connection, whistle, "court", "release")
     ids = {code: call(connection, whistle, code)["id"] for code in CALLED}
-    rate = lambda code, who: whistles.rate(connection, whistle, ids[code], who, 5, "及时")  # noqa: E731
+    rate = lambda code, who: whistle_end.rate(connection, whistle, ids[code], who, 5, "及时")  # noqa: E731
     refused("not_ended", lambda: rate("police", town))
-    whistles.end(connection, whistle, town, "已会商")
+    whistle_end.end(connection, whistle, town, "已会商")
     refused("not_caller", lambda: rate("police", by(connection, "police")))
     rate("police", town)
-    whistles.rate(connection, whistle, ids["water"], town, 1, "未到")
+    whistle_end.rate(connection, whistle, ids["water"], town, 1, "未到")
     refused("already_rated", lambda: rate("police", town))
     refused("already_rated", lambda: rate("court", town))
     states = {code: call(connection, whistle, code) for code in CALLED}
@@ -412,7 +415,7 @@ def test_ended_while_one_signs_one_of_both_is_first(engine: Engine) -> None:
             whistle = blown(own)
         ended, signed = race(
             engine,
-            lambda own, w=whistle: whistles.end(own, w, by(own, "town"), "已会商"),
+            lambda own, w=whistle: whistle_end.end(own, w, by(own, "town"), "已会商"),
             lambda own, w=whistle: answer(own, w, "police", "sign"),
         )
         assert ended is None
@@ -470,7 +473,7 @@ def test_every_call_is_in_one_state_and_who_came_is_never_late(
                 if after["state"] in ("arrived", "released"):
                     here.add(code)
         if ends:
-            whistles.end(own, whistle, by(own, "town"), "已会商")
+            whistle_end.end(own, whistle, by(own, "town"), "已会商")
         for each in whistle_lists.get(own, whistle)["calls"]:
             came = each["state"] == "arrived"
             assert came == (each["arrived"] is not None)

@@ -47,16 +47,28 @@ def lattice(columns, rows, seed=0, stops=1):
     return np.array([cell(r, c) for r in range(rows) for c in range(columns)])
 
 
-@st.composite
-def coverages(draw):
-    """A valid coverage: cells of a lattice merged along a snake into pieces of any length."""
-    columns, rows = draw(st.integers(2, 5)), draw(st.integers(2, 5))
-    cells = lattice(columns, rows, draw(st.integers(0, 2**16)), draw(st.integers(0, 3)))
+def snake(columns, rows, cuts, seed=0, stops=1):
+    """A valid coverage: cells of a lattice merged along a snake that is cut into pieces."""
+    cells = lattice(columns, rows, seed, stops)
     order = np.arange(columns * rows).reshape(rows, columns)
     order[1::2] = order[1::2, ::-1]
-    cuts = draw(st.sets(st.integers(1, len(cells) - 1), min_size=1))
     runs = np.split(order.ravel(), sorted(cuts))
     return np.array([shapely.coverage_union_all(cells[run]) for run in runs])
+
+
+@st.composite
+def coverages(draw):
+    """Snakes in pieces of any length."""
+    columns, rows = draw(st.integers(2, 5)), draw(st.integers(2, 5))
+    cuts = draw(st.sets(st.integers(1, columns * rows - 1), min_size=1))
+    return snake(columns, rows, cuts, draw(st.integers(0, 2**16)), draw(st.integers(0, 3)))
+
+
+def shaken(polygons, seed):
+    """Every vertex of every polygon moved by up to a metre or so."""
+    rng = np.random.default_rng(seed)
+    rings = [shapely.get_coordinates(p)[:-1] for p in polygons]
+    return np.array([Polygon(ring + rng.uniform(-1e-5, 1e-5, ring.shape)) for ring in rings])
 
 
 def names(polygons):
@@ -164,15 +176,25 @@ def test_the_same_polygon_twice(polygons, data):
 @settings(max_examples=20, deadline=None)
 @given(coverages(), st.integers(0, 2**16))
 def test_rounded_coordinates_are_mended(polygons, seed):
-    rng = np.random.default_rng(seed)
-    rings = [shapely.get_coordinates(p)[:-1] for p in polygons]
-    shaken = np.array([Polygon(ring + rng.uniform(-1e-5, 1e-5, ring.shape)) for ring in rings])
-    mended, moved = repair(names(polygons), shaken, gap_width_m=5)
+    mended, moved = repair(names(polygons), shaken(polygons, seed), gap_width_m=5)
     assert shapely.coverage_is_valid(mended)
     # The mended ones have a plane of their own, in which an inlet may be just narrow enough.
     left = check(names(polygons), mended, gap_width_m=5)
     assert (left.severity == WARNING).all() and left.area_m2.sum() < 5
     assert moved.displacement_m.median() < 12  # a scrap at a junction may reach farther
+
+
+@pytest.mark.parametrize(
+    ("polygons", "seed"),
+    [
+        (snake(5, 2, [3, 4, 5, 6, 7, 8], 16582, 0), 54369),
+        (snake(5, 2, [1, 4, 7, 8], 46878, 0), 16886),
+        (snake(5, 5, [2, 4, 5, 7, 9, 15, 23], 17628, 1), 14100),
+    ],
+)
+def test_a_flat_bend_and_a_hair_of_rounding_are_no_inlets(polygons, seed):
+    mended, _ = repair(names(polygons), shaken(polygons, seed), gap_width_m=5)
+    assert check(names(polygons), mended, gap_width_m=5).empty
 
 
 FOUR = lattice(2, 2)

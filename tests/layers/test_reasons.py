@@ -9,7 +9,7 @@ ROW = {
     "name": "第003网格 网格长", "at_home": False, "home_code": "G1", "answers_for": None,
     "mode": "foot", "load": 0,
     "by_position": True, "age_s": 125.0, "accuracy_m": 10.0, "status": "available",
-    "on_duty": True, "on_leave": False,
+    "on_duty": True, "on_leave": False, "deployed": False,
 }  # fmt: skip
 SKILLS = {"labour": ("劳动争议", "Labour disputes")}
 
