@@ -92,7 +92,13 @@ async def read(number: Of, db: Db, who: Who = may("case.read")) -> Response:
     responses={
         201: {"description": "Offered", **_ONE},
         **documented(
-            *_DONE, "referral-open", "referral-refused", "team-unknown", "layer-unknown", *POSITION
+            *_DONE,
+            "referral-open",
+            "referral-refused",
+            "team-unknown",
+            "layer-unknown",
+            "calendar-refused",
+            *POSITION,
         ),
     },
 )

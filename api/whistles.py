@@ -102,7 +102,7 @@ async def _do(
     summary="Call organisations to a case",
     responses=_responses(
         201, "case-unknown", "case-not-accountable", "may-not-call", "whistle-open",
-        "already-called",
+        "already-called", "calendar-refused",
     ),
 )  # fmt: skip
 async def blow(
@@ -129,7 +129,7 @@ async def blow(
     "/{number}/calls",
     status_code=201,
     summary="Bring one more organisation",
-    responses=_responses(201, "not-called", "already-called"),
+    responses=_responses(201, "not-called", "already-called", "calendar-refused"),
 )
 async def bring(
     number: Of,

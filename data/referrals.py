@@ -186,10 +186,11 @@ def _subject(number: int) -> str:
 # --- deciding -------------------------------------------------------------------------------------
 
 _LOOK = """
-SELECT r.*, i.area_id, g.name AS giver_name, v.name AS receiver_name, v.code AS receiver,
-       g.code AS giver, clock_timestamp() AS now
+SELECT r.*, i.area_id, g.id AS giver_now, g.code AS giver, g.name AS giver_name,
+       v.id AS receiver_now, v.code AS receiver, v.name AS receiver_name, clock_timestamp() AS now
 FROM referral r JOIN incident i ON i.id = r.incident_id
-JOIN organisation g ON g.id = r.giver_id JOIN organisation v ON v.id = r.receiver_id
+JOIN organisation g ON g.id = heir_of(r.giver_id)
+JOIN organisation v ON v.id = heir_of(r.receiver_id)
 WHERE r.id = :id
 """
 _SEEN, _HELD = text(_LOOK), text(f"{_LOOK} FOR NO KEY UPDATE OF r")
@@ -263,7 +264,7 @@ def _check(
 ) -> None:  # fmt: skip
     asked = ACTIONS[action]
     side = "giver" if asked.by_giver else "receiver"
-    if by.acting != referral[f"{side}_id"]:
+    if by.acting != referral[f"{side}_now"]:
         raise ReferralError(
             f"not_{side}",
             f"To {action} referral {referral['id']} is for {referral[f'{side}_name']}.",
@@ -311,7 +312,7 @@ def _after(case: RowMapping, referral: RowMapping, action: str, resolves: bool) 
         return None
     if case["stage"] in UNDECIDED:
         return "assign"
-    return "transfer" if case["organisation_id"] != referral["receiver_id"] else None
+    return "transfer" if case["organisation_id"] != referral["receiver_now"] else None
 
 
 # --- by itself ------------------------------------------------------------------------------------

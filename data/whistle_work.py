@@ -14,7 +14,7 @@ _CAME = text("""
 SELECT o.id, o.code, o.name FROM organisation o
 WHERE o.code = ANY (:codes) AND (o.id = :caller_id OR EXISTS (
     SELECT FROM whistle_call c
-    WHERE c.whistle_id = :id AND c.organisation_id = o.id AND c.state = 'arrived'))
+    WHERE c.whistle_id = :id AND heir_of(c.organisation_id) = o.id AND c.state = 'arrived'))
 """)
 _CODE = text("SELECT code FROM organisation WHERE id = :id")
 
@@ -23,7 +23,7 @@ def _came(
     connection: Connection, whistle: RowMapping, codes: Sequence[str], field: str
 ) -> dict[str, int]:
     """The numbers of organisations that came, or called, by code; raises for any other."""
-    asked = {"codes": list(codes), "caller_id": whistle["caller_id"], "id": whistle["id"]}
+    asked = {"codes": list(codes), "caller_id": whistle["speaks"], "id": whistle["id"]}
     there = {row.code: row.id for row in connection.execute(_CAME, asked)}
     for code in codes:
         if code not in there:
@@ -200,8 +200,8 @@ def plan(
 
 
 _PLAN_STEP = text("""
-SELECT s.owner_id, s.done, s.done_by, o.name FROM whistle_plan_step s
-JOIN organisation o ON o.id = s.owner_id
+SELECT o.id AS owner_id, s.done, s.done_by, o.name FROM whistle_plan_step s
+JOIN organisation o ON o.id = heir_of(s.owner_id)
 WHERE s.whistle_id = :whistle_id AND s.id = :id FOR NO KEY UPDATE OF s
 """)
 _FINISH = text("""
@@ -224,7 +224,7 @@ def finish(connection: Connection, number: int, step: int, by: By, result: str) 
         raise WhistleError(
             "unknown_plan_step", f"The plan of whistle {number} has no step {step}.", field="step"
         )
-    if by.acting not in (found.owner_id, whistle["caller_id"]):
+    if by.acting not in (found.owner_id, whistle["speaks"]):
         raise WhistleError("not_caller", f"The step is {found.name}'s; they do it, or the caller.")
     if found.done is not None:
         raise WhistleError(

@@ -156,14 +156,14 @@ def bring(connection: Connection, number: int, code: str, by: By) -> int:
         There is no such organisation.
     """
     whistle = hold(connection, number, together=True)
-    if by.acting != whistle["caller_id"]:
+    if by.acting != whistle["speaks"]:
         _called(connection, number, by.acting)
     return _call(connection, whistle, code, by)
 
 
 def _call(connection: Connection, whistle: RowMapping, code: str, by: By) -> int:
     organisation = cases.organisation(connection, code)
-    if organisation["id"] == whistle["caller_id"]:
+    if organisation["id"] == whistle["speaks"]:
         raise WhistleError(
             "already_called",
             f"{organisation['name']} blew the whistle and need not be called.",
@@ -194,7 +194,7 @@ def subject(call: int) -> str:
 
 _CALLED = text("""
 SELECT c.id FROM whistle_call c
-WHERE c.whistle_id = :whistle_id AND c.organisation_id = :id AND c.state <> 'released'
+WHERE c.whistle_id = :whistle_id AND heir_of(c.organisation_id) = :id AND c.state <> 'released'
 """)
 
 
@@ -211,9 +211,8 @@ def _called(connection: Connection, number: int, organisation_id: int) -> None:
 # --- answering a call -----------------------------------------------------------------------------
 
 _LOCK_CALL = text("""
-SELECT c.id, c.whistle_id, c.organisation_id, o.code, o.name, c.state, c.declined,
-       clock_timestamp() AS now
-FROM whistle_call c JOIN organisation o ON o.id = c.organisation_id
+SELECT c.id, o.id AS organisation_id, o.code, o.name, c.state, c.declined, clock_timestamp() AS now
+FROM whistle_call c JOIN organisation o ON o.id = heir_of(c.organisation_id)
 WHERE c.whistle_id = :whistle_id AND c.id = :id FOR NO KEY UPDATE OF c
 """)
 # Whoever is there has signed: what was passed over is filled in with the same moment.
@@ -330,8 +329,8 @@ def escalate(connection: Connection, clock: RowMapping) -> None:
 # --- what all of it needs -------------------------------------------------------------------------
 
 _HOLD = """
-SELECT w.*, i.area_id, o.name AS caller_name FROM whistle w
-JOIN incident i ON i.id = w.incident_id JOIN organisation o ON o.id = w.caller_id
+SELECT w.*, heir_of(w.caller_id) AS speaks, i.area_id, o.name AS caller_name FROM whistle w
+JOIN incident i ON i.id = w.incident_id JOIN organisation o ON o.id = heir_of(w.caller_id)
 WHERE w.id = :id FOR {} OF w
 """
 _ALONE, _TOGETHER = text(_HOLD.format("NO KEY UPDATE")), text(_HOLD.format("SHARE"))
@@ -341,6 +340,8 @@ def hold(
     connection: Connection, number: int, *, together: bool = False, even_ended: bool = False
 ) -> RowMapping:
     """A whistle under a lock until the end of the transaction, alone or with others who hold it.
+
+    `speaks` is the number of who speaks for its caller today: itself, or its successor.
 
     Raises
     ------
@@ -361,8 +362,8 @@ def hold(
 
 
 def check_caller(whistle: RowMapping, by: By) -> None:
-    """Raise unless they blew the whistle."""
-    if by.acting != whistle["caller_id"]:
+    """Raise unless they blew the whistle, or came after who did."""
+    if by.acting != whistle["speaks"]:
         raise WhistleError(
             "not_caller",
             f"{whistle['caller_name']} blew whistle {whistle['id']}; only they do this.",

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from data import (
     agreements,
+    case_catalogue,
     cases,
     referral_lists,
     referrals,
@@ -168,6 +169,13 @@ def test_it_comes_in_to_a_centre_that_takes_it_over_from_who_has_it(connection: 
     do(connection, number, "accept", "town")
     found = cases.get(connection, case)
     assert found is not None and (found["stage"], found["organisation"]) == ("assigned", "town")
+
+
+def test_who_comes_after_a_dissolved_court_has_its_cases(connection: Connection) -> None:
+    number = offered(connection)
+    case_catalogue.dissolve(connection, "court", "high", actor="test", reason="机构改革")
+    do(connection, number, "accept", "high")
+    assert do(connection, number, "conclude", "high")["state"] == "concluded"
 
 
 # --- teams, clocks --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from data import (
+    case_catalogue,
     cases,
     clocks,
     red_grids,
@@ -272,6 +273,23 @@ def test_one_answers_for_oneself_and_in_order(connection: Connection) -> None:
     refused(
         "unknown_whistle", lambda: whistle_end.end(connection, 10**9, by(connection, "town"), "x")
     )
+
+
+def test_who_comes_after_a_dissolved_organisation_speaks_for_it(connection: Connection) -> None:
+    connection.execute(
+        text("INSERT INTO organisation (code, name, role) VALUES ('merged', '并', 'centre')")
+    )
+    whistle = blown(connection)
+    for code in ("police", "town"):
+        case_catalogue.dissolve(connection, code, "merged", actor="test", reason="机构改革")
+    own, merged = call(connection, whistle, "police")["id"], by(connection, "merged")
+    whistles.answer(connection, whistle, own, "arrive", merged)
+    step = whistle_work.plan(
+        connection, whistle, merged, what="巡查", owner="merged", due=datetime.now(UTC)
+    )
+    whistle_work.finish(connection, whistle, step, merged, "完工")
+    whistle_end.end(connection, whistle, merged, "已会商")
+    assert call(connection, whistle, "police")["state"] == "arrived"
 
 
 # --- working together -----------------------------------------------------------------------------

@@ -23,6 +23,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP FUNCTION heir_of")
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")
     named = ", ".join(f"'{clock}'" for clock in CLOCKS)

@@ -218,6 +218,16 @@ CREATE TABLE agreement (
     FOREIGN KEY(court_id) REFERENCES organisation (id)
 );
 
+-- Who stands in for an organisation: itself, or what came after it was dissolved.
+CREATE FUNCTION heir_of(organisation bigint) RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    WITH RECURSIVE after AS (
+        SELECT o.id, o.successor_id FROM organisation o WHERE o.id = organisation
+        UNION
+        SELECT o.id, o.successor_id FROM after a JOIN organisation o ON o.id = a.successor_id
+    )
+    SELECT id FROM after WHERE successor_id IS NULL
+$$;
+
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON whistle_step
     FOR EACH ROW EXECUTE FUNCTION keep_step();
 
