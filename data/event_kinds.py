@@ -12,7 +12,6 @@ TEST = "subscription.test"  # the one kind that goes to a single subscriber, ask
 KINDS: dict[str, str] = {
     "report.received": "a report came in",
     "report.confirmed": "the grid of a report was confirmed",
-    "incident.closed": "an incident was closed",
     **{each.told: f"a case: {action.replace('_', ' ')}" for action, each in ACTIONS.items()},
     "clock.warned": "a time is nearly over",
     "clock.late": "a time is over",
@@ -51,5 +50,62 @@ KINDS: dict[str, str] = {
     "watch.ended": "readings of a place are good again",
     "assessment.drafted": "an assessment was drafted",
     "assessment.decided": "an assessment was decided",
+    **{
+        f"whistle.{state}": f"a whistle: {state.replace('_', ' ')}"
+        for state in (
+            "blown",
+            "called",
+            "insisted",
+            "joined",
+            "signed",
+            "contacted",
+            "arrived",
+            "declined",
+            "left",
+            "released",
+            "late",
+            "visited",
+            "planned",
+            "plan_done",
+            "rated",
+            "ended",
+        )
+    },
+    **{
+        f"referral.{state}": f"a referral: {state.replace('_', ' ')}"
+        for state in (
+            "offered",
+            "accepted",
+            "docketed",
+            "declined",
+            "returned",
+            "withdrawn",
+            "concluded",
+            "late",
+        )
+    },
+    **{
+        f"agreement.{state}": f"an agreement: {state.replace('_', ' ')}"
+        for state in (
+            "signed",
+            "changed",
+            "applied",
+        )
+    },
+    **{
+        f"party.{state}": f"somebody of a case: {state.replace('_', ' ')}"
+        for state in (
+            "added",
+            "withdrawn",
+            "erased",
+        )
+    },
+    **{
+        f"visit.{state}": f"a return visit: {state.replace('_', ' ')}"
+        for state in (
+            "answered",
+            "tried",
+        )
+    },
     TEST: "a test that a subscriber asked for",
 }
