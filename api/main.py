@@ -12,8 +12,10 @@ from pydantic.json_schema import models_json_schema
 from api import (
     access,
     accounts,
+    agreements,
     areas,
     assessments,
+    attachments,
     boards,
     calendars,
     case_catalogue,
@@ -22,6 +24,7 @@ from api import (
     dispatch_maps,
     dispatches,
     events,
+    follow,
     gaps,
     guard,
     health,
@@ -30,12 +33,17 @@ from api import (
     locate,
     maps,
     matching,
+    parties,
+    people,
     phones,
     positions,
     problems,
     records,
+    red_grids,
+    referrals,
     reports,
     resources,
+    return_visits,
     rules,
     service_times,
     sessions,
@@ -45,6 +53,7 @@ from api import (
     triage,
     visits,
     watched,
+    whistles,
 )
 from api.channels import ways
 from api.deps import Database
@@ -55,13 +64,15 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
+    locate, reports, triage, incidents, cases, case_catalogue, whistles, red_grids, referrals,
+    agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, records, visits, watched, assessments, indicators, accounts,
-    sessions, health, maps, dispatch_maps, boards, sign_in,
+    service_times, supervision, parties, return_visits, attachments, people, records, visits,
+    watched, assessments, indicators, accounts, sessions, health, maps, dispatch_maps, boards,
+    sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
-OPEN = (sessions, sign_in, health, phones)
+OPEN = (sessions, sign_in, health, phones, follow)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -69,6 +80,11 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "cases", "description": "From the report to the return visit, step by step."},
     {"name": "catalogue", "description": "What cases are about, and who answers for what."},
+    {"name": "people", "description": "The people of a case, sealed; found, exported, erased."},
+    {"name": "return visits", "description": "Whether it is solved, asked of who reported it."},
+    {"name": "attachments", "description": "Photos and documents of a case."},
+    {"name": "whistles", "description": "Organisations called to a case (吹哨报到)."},
+    {"name": "referrals", "description": "To and from courts, police and others (六调对接)."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},
@@ -114,7 +130,9 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         app.state.hub = Hub(named, app.state.database, ours=url is None)
         app.state.database.committed = app.state.hub.wake
         async with ways.opened() as app.state.channels:
+            warming = asyncio.create_task(app.state.grounds.warm(app.state.database))
             yield
+            warming.cancel()
         await app.state.hub.close()
         await app.state.database.close()
 

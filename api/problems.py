@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +21,8 @@ from data.refusals import DispatchError
 from data.reports import TRIAGE
 from data.server_programs import ServerError
 from gis.datum import REASONS
+from layers.fault import fault
+from layers.i18n import Lang
 
 log = logging.getLogger("wangge.api")
 MOST_FAULTS = 100  # that an answer lists: a body of megabytes may have a million
@@ -366,6 +369,57 @@ KINDS: dict[str, Kind] = {
     "responsibility-unknown": Kind(
         404, "No such rule is in force", "GET /api/v1/responsibilities lists them."
     ),
+    "party-unknown": Kind(
+        404, "The case has no such party", "GET /api/v1/cases/{number}/parties lists those it has."
+    ),
+    "person-invalid": Kind(
+        422,
+        "The person cannot be like that",
+        "The detail says what is wrong with a telephone number or the number of a document.",
+    ),
+    "follow-unknown": Kind(
+        404,
+        "The link leads to no report",
+        "Use the link exactly as it was given when the report was taken in.",
+    ),
+    "not-asked": Kind(
+        409,
+        "The reporter is not being asked now",
+        "Reporters are asked when a case is solved, and for some days after it was closed. The "
+        "member stage says where it stands.",
+    ),
+    "return-visit-unknown": Kind(
+        404, "There is no such return visit", "GET /api/v1/visits/return/due lists those to call."
+    ),
+    "visit-ended": Kind(
+        409,
+        "There is nobody to call",
+        "The return visit has ended, or has no number to call. Take another.",
+    ),
+    "visit-claimed": Kind(
+        409,
+        "Somebody else is calling them",
+        "The members actor and until say who and for how long at most. Take another.",
+    ),
+    "answer-missing": Kind(
+        422,
+        "Whether it is solved goes with who was reached",
+        "Give solved with the outcome reached, and with no other.",
+    ),
+    "attachment-unknown": Kind(
+        404,
+        "There is no such attachment",
+        "GET /api/v1/cases/{number}/attachments lists those that a case has.",
+    ),
+    "attachment-refused": Kind(
+        422,
+        "The file is not taken",
+        "By their content JPEG, PNG and WebP pictures and PDF documents are taken, whole and of at "
+        "most 50 million pixels.",
+    ),
+    "retention-unknown": Kind(
+        404, "There is no such period", "GET /api/v1/people/retention lists them."
+    ),
     "reason-missing": Kind(
         422,
         "A reason is missing",
@@ -423,6 +477,116 @@ KINDS: dict[str, Kind] = {
         "The account belongs to another organisation",
         "Leave acting out, or name the organisation of the account.",
     ),
+    "whistle-unknown": Kind(
+        404, "There is no such whistle", "GET /api/v1/whistles lists those that there are."
+    ),
+    "whistle-open": Kind(
+        409,
+        "The case has an open whistle",
+        "The member number is its own. Call others to that one, and end it before the case is.",
+    ),
+    "whistle-ended": Kind(
+        409,
+        "The whistle has ended",
+        "The members actor and at say who ended it and when; the case's centre may blow another.",
+    ),
+    "whistle-not-ended": Kind(
+        409, "The whistle is open", "Those who were called are rated once it has ended."
+    ),
+    "may-not-call": Kind(
+        403,
+        "They may not blow the whistle",
+        "A centre of the case's place may, or the red grid that it lies in, while it is open.",
+    ),
+    "not-caller-of-whistle": Kind(
+        403, "Another organisation blew the whistle", "The detail says which; ask them."
+    ),
+    "call-unknown": Kind(
+        404, "There is no such call", "GET /api/v1/whistles/{number} lists those of a whistle."
+    ),
+    "call-not-allowed": Kind(
+        409,
+        "It cannot be done with the call as it stands",
+        "The members state, actor and at say how it stands and who brought it there, allowed what "
+        "can be done.",
+    ),
+    "not-called": Kind(
+        403, "Another organisation was called", "The member organisation says which; they answer."
+    ),
+    "already-called": Kind(
+        409, "They take part already", "GET /api/v1/whistles/{number} says how they stand."
+    ),
+    "not-taking-part": Kind(
+        409,
+        "They have not come",
+        "A team, a visit and a plan are of the caller and of those who came; call them first.",
+    ),
+    "member-unknown": Kind(
+        404, "The team has no such member", "GET /api/v1/whistles/{number} lists its team."
+    ),
+    "plan-step-unknown": Kind(
+        404, "The plan has no such step", "GET /api/v1/whistles/{number} lists its plan."
+    ),
+    "plan-step-done": Kind(
+        409, "The step is done", "The members actor and at say who did it and when."
+    ),
+    "plan-open": Kind(
+        409,
+        "Steps of the plan are open",
+        "The member steps lists them. Finish them, or give a reason to leave them.",
+    ),
+    "already-rated": Kind(
+        409, "They are not rated again", "A rating stands; who was let off is not rated."
+    ),
+    "red-grid-unknown": Kind(
+        404, "The grid has no authority", "GET /api/v1/red-grids lists those that have."
+    ),
+    "referral-unknown": Kind(
+        404, "There is no such referral", "GET /api/v1/referrals lists those that there are."
+    ),
+    "referral-open": Kind(
+        409,
+        "The case has an open referral",
+        "The member number is its own. Wait for its outcome, or withdraw it.",
+    ),
+    "referral-refused": Kind(
+        422, "The case cannot be offered like that", "The detail says what does not fit."
+    ),
+    "referral-not-allowed": Kind(
+        409,
+        "Somebody has decided already",
+        "The members state, actor and at say how it stands and who brought it there, allowed what "
+        "can be done.",
+    ),
+    "not-giver": Kind(
+        403, "Another organisation offered it", "The member organisation says which."
+    ),
+    "not-receiver": Kind(
+        403, "It was offered to another organisation", "The member organisation says which."
+    ),
+    "team-unknown": Kind(
+        422,
+        "There is no such joint team",
+        "GET /api/v1/resources?kind=joint_team lists those that there are.",
+    ),
+    "agreement-unknown": Kind(
+        404,
+        "The case has no such agreement",
+        "GET /api/v1/cases/{number}/agreements lists those that it has.",
+    ),
+    "agreement-decided": Kind(
+        409,
+        "A court is asked, or has decided, already",
+        "Word the agreement anew if the parties agree on something else.",
+    ),
+    "agreement-not-applied": Kind(
+        409,
+        "No court is asked",
+        "Ask one first with POST /api/v1/cases/{number}/agreements/{agreement}/confirmation.",
+    ),
+    "parties-missing": Kind(
+        422, "An agreement has two parties", "Name two at least, by their roles."
+    ),
     "key-reused": Kind(
         422,
         "The Idempotency-Key is another request's",
@@ -466,7 +630,7 @@ KINDS: dict[str, Kind] = {
         415, "The body is not declared as JSON", "Send it with Content-Type: application/json."
     ),
     "too-large": Kind(
-        413, "The body is too large", "A body may have 10 MB; send it in several parts."
+        413, "The body is too large", "A body may have 10 MB, a file that is attached 20 MB."
     ),
     "not-found": Kind(
         404, "There is nothing here", "GET /openapi.json describes every address of this service."
@@ -507,7 +671,14 @@ _NAMES = {
     "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
     "circular": "case-circular", "highest_level": "case-highest",
     "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
-    "unknown_kind": "kind-unknown",
+    "unknown_kind": "kind-unknown", "unknown_party": "party-unknown",
+    "unknown_visit": "return-visit-unknown", "unknown_attachment": "attachment-unknown",
+    "unknown_retention": "retention-unknown",
+    "unknown_whistle": "whistle-unknown", "unknown_call": "call-unknown",
+    "not_caller": "not-caller-of-whistle", "not_ended": "whistle-not-ended",
+    "unknown_member": "member-unknown", "unknown_plan_step": "plan-step-unknown",
+    "unknown_referral": "referral-unknown", "unknown_team": "team-unknown",
+    "unknown_agreement": "agreement-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",
@@ -632,29 +803,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DispatchError, _on_dispatch)
 
 
+def answer(request: Request, problem: Problem) -> Response:
+    """The problem, or where a browser would have had a map, a page that says it."""
+    if not (request.url.path.startswith("/maps/") and _is_read(request)):
+        return problem.response()
+    lang: Lang = "en" if request.query_params.get("lang") == "en" else "zh"
+    page = fault(problem.name, problem.status_code, problem.members["detail"], lang)
+    return HTMLResponse(page, problem.status_code, {**NO_STORE, **(problem.headers or {})})
+
+
+def _is_read(request: Request) -> bool:
+    """Whether a person opened the address, and not a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
 async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
-        return error.response()
+        return answer(request, error)
     assert isinstance(error, StarletteHTTPException)
     allow = (error.headers or {}).get("Allow", "GET")
     path = request.url.path
     if error.status_code == 404:
         detail = f"There is nothing at {path}. {KINDS['not-found'].explanation}"
-        return Problem("not-found", detail).response()
+        return answer(request, Problem("not-found", detail))
     if error.status_code == 405:
         detail = f"{request.method} does not fit {path}; it has {allow}."
-        return Problem("wrong-method", detail, headers={"Allow": allow}).response()
+        return answer(request, Problem("wrong-method", detail, headers={"Allow": allow}))
     if error.status_code == 400 and "parsing the body" in str(error.detail):
-        return Problem("not-json").response()
+        return answer(request, Problem("not-json"))
     if name := _STATUS.get(error.status_code):
-        return Problem(name).response()
+        return answer(request, Problem(name))
     problem = Problem("http", str(error.detail))
     problem.members |= {
         "title": HTTPStatus(error.status_code).phrase,
         "status": error.status_code,
     }
     problem.status_code = error.status_code
-    return problem.response()
+    return answer(request, problem)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -663,20 +848,20 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         where, why = first["loc"][1], first["ctx"]["error"]
         detail = f"The body is no JSON: {why} at character {where}. Mend it and send it again."
-        return Problem("not-json", detail).response()
+        return answer(request, Problem("not-json", detail))
     if isinstance(error.body, bytes) and first["loc"] == ("body",):
-        return Problem("wrong-content-type").response()
-    return of_validation(error.errors()).response()
+        return answer(request, Problem("wrong-content-type"))
+    return answer(request, of_validation(error.errors()))
 
 
 async def _on_input(request: Request, error: Exception) -> Response:
     assert isinstance(error, InputError)
-    return of_input(error).response()
+    return answer(request, of_input(error))
 
 
 async def _on_dispatch(request: Request, error: Exception) -> Response:
     assert isinstance(error, DispatchError)
-    return of_dispatch(error).response()
+    return answer(request, of_dispatch(error))
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -6,7 +6,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from data import events, positions, requests, supervision, timers, visit_plans, watching
+from data import (
+    events,
+    people,
+    positions,
+    referral_rules,
+    referrals,
+    requests,
+    return_visits,
+    supervision,
+    timers,
+    visit_plans,
+    watching,
+    whistle_rules,
+    whistles,
+)
 from data.indicators import prepared
 from data.settings import settings
 
@@ -43,6 +57,10 @@ def _add_up(connection: Connection, now: datetime) -> int:
 
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
+for _clock in whistle_rules.CLOCKS:
+    timers.on("late", _clock, whistles.escalate)
+for _clock in referral_rules.CLOCKS:
+    timers.on("late", _clock, referrals.escalate)
 
 # What cannot wait for its hour: called every moment by every worker, again until it returns 0.
 ALWAYS: dict[str, Callable[[Connection], int]] = {
@@ -57,4 +75,6 @@ TASKS: dict[str, Task] = {
     "look at watched places": Task("* * * * *", watching.look),
     "add indicators up": Task("* * * * *", _add_up),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
+    "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "forget people": Task("37 * * * *", people.expire),
 }

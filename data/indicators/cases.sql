@@ -17,17 +17,19 @@ SELECT i.id, i.area_id, i.geom, i.organisation_id, i.kind, i.opened AS at,
        (timed.decided > 0 AND timed.late = 0)::integer AS on_time,
        i.bounces AS bounced,
        (i.solved IS NOT NULL OR i.reopened > 0)::integer AS answered,
-       (i.reopened > 0)::integer AS reopened
+       (i.reopened > 0)::integer AS reopened,
+       said.answers AS asked, said.marks AS satisfaction
 FROM incident i
 LEFT JOIN (
     SELECT code, class, CASE WHEN row_number() OVER (PARTITION BY code ORDER BY valid) = 1
                         THEN tstzrange(NULL, upper(valid)) ELSE valid END AS valid
     FROM case_kind
 ) k ON k.code = i.kind AND k.valid @> i.opened
--- A whistle is a consultation of several bodies, and a referral goes to another.
+-- A whistle is a consultation of several bodies, even where the case was in one already.
 CROSS JOIN LATERAL (
     SELECT coalesce(bool_or(s.action IN ('escalate', 'delegate')), false) AS across_levels,
-           coalesce(bool_or(s.action IN ('transfer', 'refer', 'consult')), false) AS across_bodies
+           coalesce(bool_or(s.action IN ('transfer', 'refer', 'consult')), false)
+           OR EXISTS (SELECT FROM whistle w WHERE w.incident_id = i.id) AS across_bodies
     FROM case_step s WHERE s.incident_id = i.id
 ) steps
 -- A clock has been decided when it was stopped or has run out; all of a case's have to be in time.
@@ -38,4 +40,8 @@ CROSS JOIN LATERAL (
     WHERE c.incident_id = i.id AND c.name = 'case.handle'
       AND (c.stopped IS NOT NULL OR c.late IS NOT NULL)
 ) timed
+CROSS JOIN LATERAL (
+    SELECT count(*)::integer AS answers, coalesce(sum(v.satisfaction), 0)::integer AS marks
+    FROM return_visit v WHERE v.incident_id = i.id AND v.satisfaction IS NOT NULL
+) said
 WHERE i.merged_into IS NULL

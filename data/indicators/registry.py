@@ -56,7 +56,7 @@ CASES = Family(
     (
         "received", "closed", "solved", "solved_in_grid", "solved_in_village", "solved_in_town",
         "moved", "across_levels", "across_bodies", "dispute", "dispute_resolved", "timed",
-        "on_time", "bounced", "answered", "reopened",
+        "on_time", "bounced", "answered", "reopened", "asked", "satisfaction",
     ),
     TOWN,
     "/api/v1/cases/{id}",
@@ -117,8 +117,8 @@ DEFINITIONS = (
     ),
     _of_cases(
         "flows", "count", ("跨层级、跨部门流转", "Across levels or bodies"), ("moved", "received"),
-        ("其中上报、下派、转办、移送、会商过的",
-         "of those, escalated, delegated, transferred, referred or consulted on"),
+        ("其中上报、下派、转办、移送、会商、吹哨过的",
+         "of those, escalated, delegated, transferred, referred, consulted or whistled on"),
     ),
     _of_cases(
         "across_levels", "count", ("跨层级流转", "Across levels"), ("across_levels", "received"),
@@ -126,7 +126,7 @@ DEFINITIONS = (
     ),
     _of_cases(
         "across_bodies", "count", ("跨部门流转", "Across bodies"), ("across_bodies", "received"),
-        ("其中转办、移送或会商过的", "of those, transferred, referred or consulted on"),
+        ("其中转办、移送、会商或吹哨过的", "of those, transferred, referred, consulted or whistled on"),
     ),
     Indicator(
         "active_grids", 1, date(2000, 1, 1), "share", ("活跃网格占比", "Active grids"), ACTIVITY,
@@ -172,6 +172,11 @@ DEFINITIONS = (
         "reopening", "share", ("重开率", "Reopen rate"), ("reopened", "answered"),
         ("其中重开过的", "of those, cases that were opened again"),
         ("期内受理、曾答复的事件", "cases received in the period that were ever answered"),
+    ),
+    _of_cases(
+        "satisfaction", "mean", ("满意度", "Satisfaction"), ("satisfaction", "asked"),
+        ("其打分之和（1 至 5 分）", "the sum of their marks, 1 to 5"),
+        ("期内受理的事件的回访评价", "marks given on return visits about cases of the period"),
     ),
 )  # fmt: skip
 

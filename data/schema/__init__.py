@@ -18,11 +18,14 @@ from data.schema import (
     dispatch,
     indicators,
     messages,
+    people,
     records,
+    referrals,
     reports,
     resources,
     visits,
     watched,
+    whistles,
 )
 from data.schema.base import Base
 
@@ -36,9 +39,12 @@ __all__ = [
     "dispatch",
     "indicators",
     "messages",
+    "people",
     "records",
+    "referrals",
     "reports",
     "resources",
     "visits",
     "watched",
+    "whistles",
 ]

@@ -256,6 +256,20 @@ def test_on_time_is_by_the_clocks_that_have_been_decided(connection: Connection)
     assert (found.numerator, found.denominator) == (1, 3)
 
 
+def test_satisfaction_is_the_mean_of_the_marks(connection: Connection) -> None:
+    marks = (5, 2, None)
+    for mark in marks:
+        number = add_case(connection, datetime(2023, 6, 1, tzinfo=UTC))
+        connection.execute(
+            text("""INSERT INTO return_visit (incident_id, report_id, channel, due, ended, outcome,
+                                              solved, satisfaction)
+                    VALUES (:id, :id, 'phone', now(), now(), 'answered', true, :mark)"""),
+            {"id": number, "mark": mark},
+        )
+    refresh(connection)
+    assert one(connection, "satisfaction").value == 3.5
+
+
 def test_definitions_by_version_and_day() -> None:
     assert find("closing").version == find("closing", on=date(2023, 1, 1)).version == 1
     with pytest.raises(IndicatorError, match="no version that holds on 1999"):

@@ -5,12 +5,14 @@ from pathlib import Path
 from alembic import op
 
 revision = "0010"
-down_revision = "0006"
+down_revision = "0008"
 
 MARKED = {
     "incident": ("added", "changed", "removed"),
     "case_step": ("added",),
     "clock": ("added", "changed", "removed"),
+    "whistle": ("added",),
+    "return_visit": ("added", "changed", "removed"),
     "case_kind": ("added", "changed"),
     "record": ("added", "changed", "removed"),
     "report": ("added", "changed", "removed"),

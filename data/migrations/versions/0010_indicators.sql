@@ -93,7 +93,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Of steps and clocks: the day of their case.
+-- Of steps, clocks, whistles, return visits: the day of their case.
 CREATE FUNCTION stale_of_incident() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
@@ -172,6 +172,14 @@ CREATE TRIGGER stale_added AFTER INSERT ON clock REFERENCING NEW TABLE AS fresh
 CREATE TRIGGER stale_changed AFTER UPDATE ON clock REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
 CREATE TRIGGER stale_removed AFTER DELETE ON clock REFERENCING OLD TABLE AS was
+    FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
+CREATE TRIGGER stale_added AFTER INSERT ON whistle REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
+CREATE TRIGGER stale_added AFTER INSERT ON return_visit REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
+CREATE TRIGGER stale_changed AFTER UPDATE ON return_visit REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
+CREATE TRIGGER stale_removed AFTER DELETE ON return_visit REFERENCING OLD TABLE AS was
     FOR EACH STATEMENT EXECUTE FUNCTION stale_of_incident();
 CREATE TRIGGER stale_added AFTER INSERT ON case_kind REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION stale_kind();
