@@ -126,7 +126,8 @@ DEFINITIONS = (
     ),
     _of_cases(
         "across_bodies", "count", ("跨部门流转", "Across bodies"), ("across_bodies", "received"),
-        ("其中转办、移送、会商或吹哨过的", "of those, transferred, referred, consulted or whistled on"),
+        ("其中转办、移送、会商或吹哨过的",
+         "of those, transferred, referred, consulted or whistled on"),
     ),
     Indicator(
         "active_grids", 1, date(2000, 1, 1), "share", ("活跃网格占比", "Active grids"), ACTIVITY,
