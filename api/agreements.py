@@ -120,7 +120,9 @@ async def apply(
 async def decide(
     number: Number,
     agreement: Which,
-    asked: Annotated[ConfirmationDecide, Body(openapi_examples=examples.of("decision_request"))],
+    asked: Annotated[
+        ConfirmationDecide, Body(openapi_examples=examples.of("confirmation_decision_request"))
+    ],
     once: Once,
     who: Who = may("referral.write"),
 ) -> Response:

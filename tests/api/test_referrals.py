@@ -149,7 +149,8 @@ def test_an_agreement_is_confirmed_by_a_court(client: TestClient) -> None:
         ("referral", Referral), ("referrals", Referrals), ("agreements", Agreements),
         ("referral_request", ReferralOffer), ("referral_step_request", ReferralMove),
         ("agreement_request", AgreementPut), ("reword_request", AgreementReword),
-        ("confirmation_request", ConfirmationAsk), ("decision_request", ConfirmationDecide),
+        ("confirmation_request", ConfirmationAsk),
+        ("confirmation_decision_request", ConfirmationDecide),
     ],
 )  # fmt: skip
 def test_examples_are_what_the_description_says(name: str, shape: Any) -> None:
