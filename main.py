@@ -47,6 +47,8 @@ def guarded(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except typer.Exit:
+            raise
         except KeyboardInterrupt:
             console.fail("stopped; what was not finished was not taken in")
             raise typer.Exit(130) from None
@@ -122,7 +124,7 @@ def add_account(
     organisation: Annotated[str | None, typer.Option(help="code of the one they act for")] = None,
 ) -> None:
     """Make an account; its password is asked for, its second factor shown if a role needs one."""
-    from data import accounts, areas_named
+    from data import accounts, areas_named, audit
     from data.access import SECOND_FACTOR
     from data.accounts import Grant
 
@@ -136,6 +138,8 @@ def add_account(
         number = accounts.add(
             connection, login, password, grants, actor="command line", organisation=organisation
         )
+        detail = {"account": number, "roles": role}
+        audit.record(connection, "command line", "account add", login, detail=detail)
         console.out.print(f"Account {number}, {login}, is made.")
         if any(each.role in SECOND_FACTOR for each in grants):
             address = accounts.enrol(connection, number)
@@ -149,10 +153,12 @@ def add_token(
     permission: Annotated[list[str], typer.Option(help="report.write; again for each")],
 ) -> None:
     """Make a token for another system; it is shown this once."""
-    from data import accounts
+    from data import accounts, audit
 
     with ready().begin() as connection:
-        _, secret = accounts.add_token(connection, name, permission, actor="command line")
+        number, secret = accounts.add_token(connection, name, permission, actor="command line")
+        detail = {"token": number, "permissions": permission}
+        audit.record(connection, "command line", "account token", name, detail=detail)
     console.out.print(secret, soft_wrap=True, highlight=False)
 
 
@@ -303,13 +309,17 @@ def status() -> None:
 @app.command("roads")
 @guarded
 def build_roads(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="an OpenStreetMap extract, .osm.pbf")] = None,
     remove: Annotated[bool, typer.Option("--remove", help="go back to straight lines")] = False,
 ) -> None:
     """Let travel times follow the roads of an OpenStreetMap extract (PBF)."""
     from data import roads
 
-    if remove == (file is not None):
+    if file is None and not remove:
+        console.out.print(context.get_help(), highlight=False, markup=False)
+        raise typer.Exit(2)
+    if file is not None and remove:
         raise ValueError("name an extract, as in `roads city.osm.pbf`, or give --remove.")
     if file is None:
         gone = roads.remove(settings().home)
@@ -449,6 +459,7 @@ def import_reports(
     _taken_in(f"{file.name} → {layer}", done)
     if done.agreement:
         console.pairs(f"Placement against column {check}", done.agreement.lines())
+    _refuse_if_nothing_came(file, done.rows, done.rejected)
 
 
 @bring.command("records")
@@ -501,6 +512,12 @@ def _rejected(reasons: dict[str, int], where: Path | None) -> None:
         console.out.print(f"the rejected rows are in {escape(str(where))}, each with why")
 
 
+def _refuse_if_nothing_came(file: Path, rows: int, rejected: int) -> None:
+    """A script must not take a file for taken in of which no row was."""
+    if rows and rejected == rows:
+        raise ValueError(f"every row of {file.name} was rejected; nothing was taken in")
+
+
 @bring.command("addresses")
 @guarded
 def import_addresses(
@@ -523,6 +540,8 @@ def import_addresses(
     console.pairs(file.name, counts)
     for row, reason in done.rejected[:10]:
         console.out.print(f"  row {row:,}: {escape(reason)}")
+    rejected = len(done.rejected)
+    _refuse_if_nothing_came(file, done.added + done.known + rejected, rejected)
 
 
 @bring.command("resources")
@@ -552,6 +571,7 @@ def import_resources(
         console.out.print(note)
     console.pairs(file.name, done.lines())
     _rejected(done.reasons, done.rejects)
+    _refuse_if_nothing_came(file, done.rows, done.rejected)
 
 
 @bring.command("catalogue")

@@ -93,6 +93,8 @@ async def change(
 ) -> Response:
     """Its sessions end at once."""
 
+    _of_another(number, who)
+
     def work(connection: Connection) -> Response:
         _known(connection, number)
         if given.password is not None:
@@ -115,6 +117,7 @@ async def change(
 )
 async def enrol(number: Number, db: Db, who: Who = may("account.manage")) -> Response:
     """The one before holds no more; the address is shown this once."""
+    _of_another(number, who)
 
     def work(connection: Connection) -> Response:
         _known(connection, number)
@@ -131,6 +134,7 @@ async def enrol(number: Number, db: Db, who: Who = may("account.manage")) -> Res
 )
 async def end(number: Number, once: Once, who: Who = may("account.manage")) -> Response:
     """Whoever is signed in with it is so no more."""
+    _of_another(number, who)
 
     def work(connection: Connection) -> Response:
         if not accounts.withdraw(connection, number):
@@ -167,7 +171,17 @@ async def make_token(
     db: Db,
     who: Who = may("account.manage"),
 ) -> Response:
-    """It is shown this once; for what it does its name stands, or whom it asks for."""
+    """It is shown this once; for what it does its name stands, or whom it asks for.
+
+    A token for accounts or the audit is only made on the command line: who gives accounts would
+    otherwise open with it what is kept from them.
+    """
+    if powers := sorted({"account.manage", "audit.read"} & set(given.permissions)):
+        raise Problem(
+            "account-refused",
+            f"{powers[0]} is only given to a token on the command line.",
+            field="permissions",
+        )
 
     def work(connection: Connection) -> Response:
         number, secret = accounts.add_token(
@@ -244,6 +258,12 @@ def _area(connection: Connection, spelt: str | None) -> int | None:
     if isinstance(found, str):
         raise Problem("area-unknown", f"{found[:1].upper()}{found[1:]}.", field="area")
     return found.id
+
+
+def _of_another(number: int, who: Who) -> None:
+    """Nobody gives roles, passwords or an end to themselves."""
+    if number == who.account_id:
+        raise Problem("account-refused", "That is your own account; somebody else changes it.")
 
 
 def _known(connection: Connection, number: int) -> None:

@@ -1,11 +1,13 @@
 """What holds for every request: its size, the headers that protect a page, no bare error."""
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import Problem, unexpected
+from api.problems import Problem, answer, unexpected
 
 MAX_BODY = 10_000_000
+MAX_FILE = 20_000_000 + 100_000  # a file that is attached, with what a form puts around it
 # Folium writes its scripts and styles into the page; nothing may come from another host.
 CONTENT_POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
@@ -34,12 +36,13 @@ class Guard:
             await self.app(scope, receive, send)
             return
         began, size = False, 0
+        most = max(self.max_body, MAX_FILE) if _attaches(scope) else self.max_body
 
         async def counted() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self.max_body:
+            if size > most:
                 raise Problem("too-large")
             return message
 
@@ -53,14 +56,18 @@ class Guard:
             await send(message)
 
         try:
-            if _announced(scope) > self.max_body:
+            if _announced(scope) > most:
                 raise Problem("too-large")
             await self.app(scope, counted, guarded)
         except Exception as error:
             problem = error if isinstance(error, Problem) else unexpected(error)
             if began:  # the client sees a cut answer; the log has the reason
                 raise
-            await problem.response()(scope, receive, guarded)
+            await answer(Request(scope), problem)(scope, receive, guarded)
+
+
+def _attaches(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"].endswith("/attachments"))
 
 
 def _announced(scope: Scope) -> int:

@@ -15,6 +15,7 @@ from api import (
     agreements,
     areas,
     assessments,
+    attachments,
     calendars,
     case_catalogue,
     cases,
@@ -22,6 +23,7 @@ from api import (
     dispatch_maps,
     dispatches,
     events,
+    follow,
     gaps,
     guard,
     health,
@@ -29,6 +31,8 @@ from api import (
     locate,
     maps,
     matching,
+    parties,
+    people,
     phones,
     positions,
     problems,
@@ -37,6 +41,7 @@ from api import (
     referrals,
     reports,
     resources,
+    return_visits,
     rules,
     service_times,
     sessions,
@@ -60,11 +65,11 @@ ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, whistles, red_grids, referrals,
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, records, visits, watched, assessments, accounts, sessions, health,
-    maps, dispatch_maps, sign_in,
+    service_times, supervision, parties, return_visits, attachments, people, records, visits,
+    watched, assessments, accounts, sessions, health, maps, dispatch_maps, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
-OPEN = (sessions, sign_in, health, phones)
+OPEN = (sessions, sign_in, health, phones, follow)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -72,6 +77,9 @@ TAGS = [
     {"name": "incidents", "description": "What people are sent to, and who could go."},
     {"name": "cases", "description": "From the report to the return visit, step by step."},
     {"name": "catalogue", "description": "What cases are about, and who answers for what."},
+    {"name": "people", "description": "The people of a case, sealed; found, exported, erased."},
+    {"name": "return visits", "description": "Whether it is solved, asked of who reported it."},
+    {"name": "attachments", "description": "Photos and documents of a case."},
     {"name": "whistles", "description": "Organisations called to a case (吹哨报到)."},
     {"name": "referrals", "description": "To and from courts, police and others (六调对接)."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
@@ -118,7 +126,9 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         app.state.hub = Hub(named, app.state.database, ours=url is None)
         app.state.database.committed = app.state.hub.wake
         async with ways.opened() as app.state.channels:
+            warming = asyncio.create_task(app.state.grounds.warm(app.state.database))
             yield
+            warming.cancel()
         await app.state.hub.close()
         await app.state.database.close()
 

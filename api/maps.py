@@ -1,6 +1,8 @@
 """The pages: maps drawn from the database, and what a problem's type means."""
 
 import asyncio
+import logging
+from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 from html import escape
 from typing import Annotated, Any
@@ -24,22 +26,30 @@ from layers.overview import overview as drawing
 from layers.page import VENDOR
 
 router = APIRouter(tags=["pages"])
+log = logging.getLogger("wangge.maps")
 
 
 class Grounds:
     """The ground of the newest map, kept, for it takes seconds to make."""
 
     def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._kept: dict[tuple[str, ...], tuple[Any, Ground]] = {}
+        self._locks: dict[tuple[str, ...], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.kept: dict[tuple[str, ...], tuple[Any, Ground]] = {}
 
     async def newest(self, db: Db, levels: tuple[str, ...] = reading.LEVELS) -> Ground:
         """The ground as the areas are now; whoever comes while it is made waits for the same."""
-        async with self._lock:
+        async with self._locks[levels]:
             state = await db.read(reading.state)
-            if levels not in self._kept or self._kept[levels][0] != state:
-                self._kept[levels] = state, await db.apart(_make, levels)
-            return self._kept[levels][1]
+            if levels not in self.kept or self.kept[levels][0] != state:
+                self.kept[levels] = state, await db.apart(_make, levels)
+            return self.kept[levels][1]
+
+    async def warm(self, db: Db) -> None:
+        """Make the ground before somebody asks; if that fails now, it is made for who asks."""
+        try:
+            await self.newest(db)
+        except Exception as error:
+            log.warning("The map's ground is made later: %s", error)
 
 
 def _make(connection: Connection, levels: tuple[str, ...]) -> Ground:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from api.deps import Database, Db
 from api.problems import Problem
 from data import requests
+from data.access import acting
 from data.requests import Answer, KeyReusedError
 
 P = ParamSpec("P")
@@ -85,7 +86,9 @@ def bare(key: str) -> str:
 
 
 def _fingerprint(request: Request, body: bytes) -> str:
-    address = f"{request.url.path}?{request.url.query}"
+    who = acting.get()
+    whose = f"{who.account_id} {who.token_id}" if who else ""  # a key is its sender's own
+    address = f"{whose} {request.url.path}?{request.url.query}"
     return blake2b(address.encode() + b"\0" + body, digest_size=16).hexdigest()
 
 

@@ -118,6 +118,8 @@ def _names(*given: Any) -> list[str]:
 
 def _number(value: Any) -> float | None:
     """A number, also one that an old app sends as text."""
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        return None  # which Python would take for numbers
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):

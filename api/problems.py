@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
 from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -20,6 +21,8 @@ from data.refusals import DispatchError
 from data.reports import TRIAGE
 from data.server_programs import ServerError
 from gis.datum import REASONS
+from layers.fault import fault
+from layers.i18n import Lang
 
 log = logging.getLogger("wangge.api")
 MOST_FAULTS = 100  # that an answer lists: a body of megabytes may have a million
@@ -355,6 +358,57 @@ KINDS: dict[str, Kind] = {
     "responsibility-unknown": Kind(
         404, "No such rule is in force", "GET /api/v1/responsibilities lists them."
     ),
+    "party-unknown": Kind(
+        404, "The case has no such party", "GET /api/v1/cases/{number}/parties lists those it has."
+    ),
+    "person-invalid": Kind(
+        422,
+        "The person cannot be like that",
+        "The detail says what is wrong with a telephone number or the number of a document.",
+    ),
+    "follow-unknown": Kind(
+        404,
+        "The link leads to no report",
+        "Use the link exactly as it was given when the report was taken in.",
+    ),
+    "not-asked": Kind(
+        409,
+        "The reporter is not being asked now",
+        "Reporters are asked when a case is solved, and for some days after it was closed. The "
+        "member stage says where it stands.",
+    ),
+    "return-visit-unknown": Kind(
+        404, "There is no such return visit", "GET /api/v1/visits/return/due lists those to call."
+    ),
+    "visit-ended": Kind(
+        409,
+        "There is nobody to call",
+        "The return visit has ended, or has no number to call. Take another.",
+    ),
+    "visit-claimed": Kind(
+        409,
+        "Somebody else is calling them",
+        "The members actor and until say who and for how long at most. Take another.",
+    ),
+    "answer-missing": Kind(
+        422,
+        "Whether it is solved goes with who was reached",
+        "Give solved with the outcome reached, and with no other.",
+    ),
+    "attachment-unknown": Kind(
+        404,
+        "There is no such attachment",
+        "GET /api/v1/cases/{number}/attachments lists those that a case has.",
+    ),
+    "attachment-refused": Kind(
+        422,
+        "The file is not taken",
+        "By their content JPEG, PNG and WebP pictures and PDF documents are taken, whole and of at "
+        "most 50 million pixels.",
+    ),
+    "retention-unknown": Kind(
+        404, "There is no such period", "GET /api/v1/people/retention lists them."
+    ),
     "reason-missing": Kind(
         422,
         "A reason is missing",
@@ -565,7 +619,7 @@ KINDS: dict[str, Kind] = {
         415, "The body is not declared as JSON", "Send it with Content-Type: application/json."
     ),
     "too-large": Kind(
-        413, "The body is too large", "A body may have 10 MB; send it in several parts."
+        413, "The body is too large", "A body may have 10 MB, a file that is attached 20 MB."
     ),
     "not-found": Kind(
         404, "There is nothing here", "GET /openapi.json describes every address of this service."
@@ -606,7 +660,9 @@ _NAMES = {
     "moved_on": "case-moved-on", "not_accountable": "case-not-accountable",
     "circular": "case-circular", "highest_level": "case-highest",
     "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
-    "unknown_kind": "kind-unknown",
+    "unknown_kind": "kind-unknown", "unknown_party": "party-unknown",
+    "unknown_visit": "return-visit-unknown", "unknown_attachment": "attachment-unknown",
+    "unknown_retention": "retention-unknown",
     "unknown_whistle": "whistle-unknown", "unknown_call": "call-unknown",
     "not_caller": "not-caller-of-whistle", "not_ended": "whistle-not-ended",
     "unknown_member": "member-unknown", "unknown_plan_step": "plan-step-unknown",
@@ -736,29 +792,43 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DispatchError, _on_dispatch)
 
 
+def answer(request: Request, problem: Problem) -> Response:
+    """The problem, or where a browser would have had a map, a page that says it."""
+    if not (request.url.path.startswith("/maps/") and _is_read(request)):
+        return problem.response()
+    lang: Lang = "en" if request.query_params.get("lang") == "en" else "zh"
+    page = fault(problem.name, problem.status_code, problem.members["detail"], lang)
+    return HTMLResponse(page, problem.status_code, {**NO_STORE, **(problem.headers or {})})
+
+
+def _is_read(request: Request) -> bool:
+    """Whether a person opened the address, and not a program."""
+    return "text/html" in request.headers.get("accept", "")
+
+
 async def _on_http(request: Request, error: Exception) -> Response:
     if isinstance(error, Problem):
-        return error.response()
+        return answer(request, error)
     assert isinstance(error, StarletteHTTPException)
     allow = (error.headers or {}).get("Allow", "GET")
     path = request.url.path
     if error.status_code == 404:
         detail = f"There is nothing at {path}. {KINDS['not-found'].explanation}"
-        return Problem("not-found", detail).response()
+        return answer(request, Problem("not-found", detail))
     if error.status_code == 405:
         detail = f"{request.method} does not fit {path}; it has {allow}."
-        return Problem("wrong-method", detail, headers={"Allow": allow}).response()
+        return answer(request, Problem("wrong-method", detail, headers={"Allow": allow}))
     if error.status_code == 400 and "parsing the body" in str(error.detail):
-        return Problem("not-json").response()
+        return answer(request, Problem("not-json"))
     if name := _STATUS.get(error.status_code):
-        return Problem(name).response()
+        return answer(request, Problem(name))
     problem = Problem("http", str(error.detail))
     problem.members |= {
         "title": HTTPStatus(error.status_code).phrase,
         "status": error.status_code,
     }
     problem.status_code = error.status_code
-    return problem.response()
+    return answer(request, problem)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -767,20 +837,20 @@ async def _on_validation(request: Request, error: Exception) -> Response:
     if first["type"] == "json_invalid":
         where, why = first["loc"][1], first["ctx"]["error"]
         detail = f"The body is no JSON: {why} at character {where}. Mend it and send it again."
-        return Problem("not-json", detail).response()
+        return answer(request, Problem("not-json", detail))
     if isinstance(error.body, bytes) and first["loc"] == ("body",):
-        return Problem("wrong-content-type").response()
-    return of_validation(error.errors()).response()
+        return answer(request, Problem("wrong-content-type"))
+    return answer(request, of_validation(error.errors()))
 
 
 async def _on_input(request: Request, error: Exception) -> Response:
     assert isinstance(error, InputError)
-    return of_input(error).response()
+    return answer(request, of_input(error))
 
 
 async def _on_dispatch(request: Request, error: Exception) -> Response:
     assert isinstance(error, DispatchError)
-    return of_dispatch(error).response()
+    return answer(request, of_dispatch(error))
 
 
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:

@@ -27,8 +27,9 @@ from api.schemas import (
     Prose,
     Word,
 )
+from api.schemas_people import PersonGiven
 from api.schemas_reports import Report
-from data import reports
+from data import following, parties, reports
 from data.access import actor as acted
 from data.candidates import NEAREST
 from data.reports import TRIAGE, NewReport
@@ -60,6 +61,9 @@ class Submission(Incoming):
     attributes: Attributes = Field(default_factory=dict, description="whatever else belongs to it")
     layer: Word = Field("grid", description="the layer that it is placed in")
     urgency: int = Field(3, ge=1, le=5, description="of the incident: 1 at once … 5 some day")
+    reporter: PersonGiven | None = Field(
+        None, description="who reports it, to be asked in the end; kept sealed, never shown plain"
+    )
 
     @model_validator(mode="after")
     def _both(self) -> "Submission":
@@ -97,7 +101,7 @@ class Confirmation(Incoming):
             "description": "It came before and is as it was",
             **examples.ok({**examples.REPORT, "repeated": True}),
         },
-        **documented(*_FAULTS, "not-json", "wrong-content-type", "too-large"),
+        **documented(*_FAULTS, "person-invalid", "not-json", "wrong-content-type", "too-large"),
     },
 )
 async def submit(
@@ -116,19 +120,22 @@ async def submit(
     with the same source and external_id, the stored one is returned, as it is by then and however
     late. Where a report has no external_id, the Idempotency-Key is it.
     """
-    values = sent.model_dump(exclude={"lon", "lat", "external_id"})
+    values = sent.model_dump(exclude={"lon", "lat", "external_id", "reporter"})
     key = (idempotency_key or "").strip().strip('"')
     external_id = sent.external_id or key or str(uuid4())
     new = NewReport(external_id=external_id, x=sent.lon, y=sent.lat, **values)
 
     def take_in(connection: Connection) -> tuple[dict[str, Any], bool]:
         number, is_new = reports.submit(connection, new)
+        if is_new and sent.reporter is not None:
+            parties.came_with(connection, number, sent.reporter.person(), actor=sent.source)
         row = _stored(connection, number)
         return shown(row) | _who(connection, row, way, proposed, lang), is_new
 
     answer, is_new = await db.write(take_in)
     headers = {"Location": f"{router.prefix}/{answer['id']}", **NO_STORE}
-    return Json({**answer, "repeated": not is_new}, 201 if is_new else 200, headers)
+    link = f"/follow/{following.token(answer['id'])}"
+    return Json({**answer, "repeated": not is_new, "follow": link}, 201 if is_new else 200, headers)
 
 
 @router.get(

@@ -1,10 +1,22 @@
 """The words that come in, checked so that a wrong one gets a sentence; and problems as a schema."""
 
+import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from functools import cache
+from itertools import chain
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
 
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(2200, 1, 1, tzinfo=UTC)
@@ -20,6 +32,28 @@ def _no_nul(value: str) -> str:
     if "\0" in value:
         raise ValueError("the text holds a character NUL, which no text may; take it out")
     return value
+
+
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("the text is nothing but blanks; write it, or leave the field out")
+    return value
+
+
+@cache
+def _admits(model: type[BaseModel], name: str) -> frozenset[Any]:
+    """The plain types that a field is made of."""
+
+    def parts(hint: Any) -> Iterator[Any]:
+        inner = get_args(hint)
+        yield from chain.from_iterable(map(parts, inner)) if inner else (hint,)
+
+    return frozenset(parts(model.model_fields[name].annotation))
+
+
+def _is_no_number(value: Any) -> bool:
+    """Whether Python would take for a number what nobody writes as one: true, or 1_0."""
+    return isinstance(value, bool) or (isinstance(value, str) and "_" in value)
 
 
 def _moment(value: Any) -> Any:
@@ -79,12 +113,15 @@ def _torn(value: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in value)
 
 
-Word = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)]
-Actor = Annotated[
-    Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_no_nul)] | None,
-    Field(description="for whom another system asks; people act in their own name"),
+Word = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_no_nul), AfterValidator(_not_blank)
 ]
-Line = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_no_nul)]
+Actor = Annotated[
+    Word | None, Field(description="for whom another system asks; people act in their own name")
+]
+Line = Annotated[
+    str, Field(min_length=1, max_length=500), AfterValidator(_no_nul), AfterValidator(_not_blank)
+]
 Prose = Annotated[str, Field(max_length=20_000), AfterValidator(_no_nul)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0.1, le=5000, allow_inf_nan=False)]
@@ -98,6 +135,17 @@ class Incoming(BaseModel):
     """What comes in: a name that is not known is a mistake, not something to pass over."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        admits = _admits(cls, str(info.field_name))
+        if admits & {int, float} and not admits & {bool, str, Any}:
+            inside = value.values() if isinstance(value, dict) else value
+            for each in inside if isinstance(value, dict | list) else (value,):
+                if _is_no_number(each):
+                    raise ValueError(f"{json.dumps(each)} is no number")
+        return value
 
 
 class Outgoing(BaseModel):

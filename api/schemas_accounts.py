@@ -3,16 +3,26 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
-from api.schemas import Incoming, Line, Moment, Outgoing, Word
+from api.schemas import BIGGEST, Incoming, Line, Moment, Outgoing, Word
 from data.access import PERMISSIONS, ROLES
 
 Role = Literal[
     "grid_worker", "police_officer", "dispatcher", "centre_chief", "planner", "supervisor",
     "system_admin", "security_admin", "audit_admin",
 ]  # fmt: skip
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=500)]
+
+
+def _text(value: SecretStr) -> SecretStr:
+    try:
+        value.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("the password holds half a character; type it again") from None
+    return value
+
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=500), AfterValidator(_text)]
 assert set(Role.__args__) == set(ROLES)  # type: ignore[attr-defined]
 
 
@@ -49,7 +59,9 @@ class NewAccount(Incoming):
     password: Secret = Field(description="the first one; to be changed by whose it is")
     roles: list[Given] = Field(max_length=50)
     organisation: Word | None = Field(None, description="code of the one for which they act")
-    resource: int | None = Field(None, ge=1, description="number of the person that they are")
+    resource: int | None = Field(
+        None, ge=1, le=BIGGEST, description="number of the person that they are"
+    )
 
 
 class Changed(Incoming):

@@ -78,6 +78,9 @@ class Report(Outgoing):
     incident: int | None = Field(description="that it opened or joined; null: it is a record only")
     dispatch: Candidates | None = Field(None, description="who could go")
     repeated: bool | None = Field(None, description="whether it had come before")
+    follow: str | None = Field(
+        None, description="the page on which its reporter follows it and is asked in the end"
+    )
 
 
 class Waits(Outgoing):

@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import anyio
 from fastapi import APIRouter, Body, Request, Response
 from pydantic import SecretStr
 from sqlalchemy import Connection
@@ -9,7 +10,7 @@ from sqlalchemy import Connection
 from api import examples
 from api.access import COOKIE, SignedIn, Who, shown
 from api.answers import NO_STORE, Json
-from api.deps import Db
+from api.deps import Database, Db
 from api.problems import Problem, documented
 from api.schemas_accounts import Password, SigningIn
 from api.schemas_accounts import SignedIn as Shown
@@ -35,7 +36,8 @@ async def sign_in(
     db: Db,
 ) -> Response:
     """For a while; a browser gets a cookie that no script can read, a program the token."""
-    secret = await db.write(_try, given.login, given.password, given.code)
+    proof, right = await _proved(db, given.login, given.password)
+    secret = await db.write(_try, given.login, proof, right, given.code)
     if isinstance(secret, SignInError):
         raise _refused(secret)
     who = await db.read(accounts.of_session, secret)
@@ -46,12 +48,24 @@ async def sign_in(
     return answer
 
 
+# Passwords take long to prove, by intent: so many at once, and whoever floods waits for themselves.
+_PROVING = anyio.CapacityLimiter(2)
+
+
+async def _proved(db: Database, login: str, password: SecretStr) -> tuple[str | None, bool]:
+    """The proof of an account's password, and whether this is the password; on no connection."""
+    proof = await db.read(accounts.password_of, login)
+    told = password.get_secret_value()
+    right = await anyio.to_thread.run_sync(accounts.is_right, proof, told, limiter=_PROVING)
+    return proof, right
+
+
 def _try(
-    connection: Connection, login: str, password: SecretStr, code: str | None
+    connection: Connection, login: str, proof: str | None, right: bool, code: str | None
 ) -> str | SignInError:
     """The secret, or why not: what is counted of a wrong try is to be committed, too."""
     try:
-        return accounts.sign_in(connection, login, password.get_secret_value(), code)
+        return accounts.sign_in(connection, login, proof, right, code)
     except SignInError as error:
         return error
 
@@ -98,7 +112,9 @@ async def sign_out(request: Request, db: Db) -> Response:
     "/current/password",
     status_code=204,
     summary="Change one's own password",
-    responses=documented(*_BODY, "not-signed-in", "not-permitted", "account-refused"),
+    responses=documented(
+        *_BODY, "not-signed-in", "not-permitted", "account-refused", "sign-in-refused"
+    ),
 )
 async def change(
     given: Annotated[Password, Body(openapi_examples=examples.of("password_request"))],
@@ -108,10 +124,9 @@ async def change(
     """Every session of the account ends; sign in with the new one."""
     if who.account_id is None:
         raise Problem("not-permitted", "A token has no password; make another token.")
-    await db.write(
-        accounts.change_password,
-        who.account_id,
-        given.old.get_secret_value(),
-        given.new.get_secret_value(),
-    )
+    proof, right = await _proved(db, who.name, given.old)
+    new = given.new.get_secret_value()
+    refused = await db.write(accounts.change_password, who.name, proof, right, new)
+    if refused is not None:
+        raise _refused(refused)
     return Response(status_code=204)

@@ -1,5 +1,6 @@
 """The page on which people sign in."""
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -22,7 +23,8 @@ Next = Annotated[str, Query(max_length=2000, description="where to go then, on t
 )
 async def page(next: Next = "/maps/dispatch", lang: Language = "zh") -> HTMLResponse:
     """With login and password, and for some a second factor."""
-    # An address that another page gave must not lead to another host.
-    here = next.startswith("/") and not next.startswith(("//", "/\\"))
+    # An address that another page gave must not lead to another host; browsers drop control
+    # characters and take a backslash for a slash.
+    here = re.fullmatch(r"/(?![/\\])[^\x00-\x20\\]*", next)
     return HTMLResponse(draw(next if here else "/maps/dispatch", lang),
                         headers=NO_STORE)  # fmt: skip

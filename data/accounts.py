@@ -1,6 +1,7 @@
 """Accounts, their sessions and the tokens of other systems: made, shown, recognised, ended."""
 
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +60,7 @@ class Grant:
 
 _ADD = text("""
 INSERT INTO account (login, password, organisation_id, resource_id)
-VALUES (:login, :password, (SELECT id FROM organisation WHERE code = :organisation), :resource_id)
+VALUES (:login, :password, :organisation_id, (SELECT id FROM resource WHERE id = :resource_id))
 ON CONFLICT (login) DO NOTHING RETURNING id
 """)
 
@@ -85,14 +86,29 @@ def add(
     if not name or len(name) > 100:
         raise AccountError("a login is 1 to 100 characters", "login")
     values = {
-        "login": name, "password": _hashed(name, password), "organisation": organisation,
-        "resource_id": resource_id,
+        "login": name, "password": _hashed(name, password), "resource_id": resource_id,
+        "organisation_id": _organisation(connection, organisation),
     }  # fmt: skip
+    asked = text("SELECT EXISTS (SELECT FROM resource WHERE id = :id)")
+    if resource_id is not None and not connection.execute(asked, {"id": resource_id}).scalar():
+        raise AccountError(f"there is no resource {resource_id}", "resource")
     number = connection.execute(_ADD, values).scalar()
     if number is None:
         raise AccountError(f"there is an account {name} already; take another login", "login")
     grant(connection, number, grants, actor=actor)
     return int(number)
+
+
+def _organisation(connection: Connection, code: str | None) -> int | None:
+    if code is None:
+        return None
+    query = text("SELECT id FROM organisation WHERE code = :code AND dissolved IS NULL")
+    found = connection.execute(query, {"code": code}).scalar()
+    if found is None:
+        raise AccountError(
+            f"there is no organisation {code!r}; GET /api/v1/catalogue lists them", "organisation"
+        )
+    return int(found)
 
 
 def _hashed(login: str, password: str) -> str:
@@ -103,6 +119,17 @@ def _hashed(login: str, password: str) -> str:
             "password",
         )
     return _hasher.hash(password)
+
+
+def _held(connection: Connection, account: int) -> RowMapping:
+    """An account under a lock, so that nobody signs in with what it was."""
+    query = text(
+        "SELECT login, password FROM account WHERE id = :id AND withdrawn IS NULL FOR NO KEY UPDATE"
+    )
+    row = connection.execute(query, {"id": account}).mappings().first()
+    if row is None:
+        raise AccountError(f"there is no account {account}", "account")
+    return row
 
 
 _GRANT = text("""
@@ -119,6 +146,7 @@ def grant(connection: Connection, account: int, grants: Iterable[Grant], *, acto
     AccountError
         A role is unknown, or one over the system goes together with another.
     """
+    _held(connection, account)
     wanted = list(grants)
     roles = {each.role for each in wanted}
     if unknown := sorted(roles - set(ROLES)):
@@ -138,11 +166,7 @@ def grant(connection: Connection, account: int, grants: Iterable[Grant], *, acto
 
 def set_password(connection: Connection, account: int, password: str) -> None:
     """Give an account another password, and an unlocked door; it has to sign in again."""
-    login = connection.execute(
-        text("SELECT login FROM account WHERE id = :id FOR NO KEY UPDATE"), {"id": account}
-    ).scalar()
-    if login is None:
-        raise AccountError(f"there is no account {account}", "account")
+    login = _held(connection, account)["login"]
     connection.execute(
         text("UPDATE account SET password = :password, failures = 0, locked = NULL WHERE id = :id"),
         {"id": account, "password": _hashed(login, password)},
@@ -150,24 +174,22 @@ def set_password(connection: Connection, account: int, password: str) -> None:
     end_sessions(connection, account)
 
 
-def change_password(connection: Connection, account: int, old: str, new: str) -> None:
-    """Change a password by whose it is.
+def change_password(
+    connection: Connection, login: str, proof: str | None, right: bool, new: str
+) -> SignInError | None:
+    """Change a password by whose it is; why not, if the old one is wrong, which is counted.
 
     Raises
     ------
     AccountError
-        The old one is wrong, or the new one too short or too plain.
+        The new one is too short or too plain.
     """
-    row = (
-        connection.execute(
-            text("SELECT password FROM account WHERE id = :id FOR NO KEY UPDATE"), {"id": account}
-        )
-        .mappings()
-        .first()
-    )
-    if not _right_password(row, old):
-        raise AccountError("the old password is wrong", "old")
-    set_password(connection, account, new)
+    account = connection.execute(_HOLD, {"login": login}).mappings().one()
+    if account["is_locked"] or not right or account["password"] != proof:
+        _failed(connection, login, account)
+        return SignInError("wrong", "The old password is wrong; too many tries lock the account.")
+    set_password(connection, account["id"], new)
+    return None
 
 
 def withdraw(connection: Connection, account: int) -> bool:
@@ -237,10 +259,38 @@ WHERE id = :id
 """)
 
 
-def sign_in(connection: Connection, login: str, password: str, code: str | None = None) -> str:
+_PASSWORD = text("SELECT password FROM account WHERE login = :login AND withdrawn IS NULL")
+
+
+def password_of(connection: Connection, login: str) -> str | None:
+    """What proves the password of an account, for `is_right`; None: there is none."""
+    asked = {"login": login.strip().lower()}
+    found: str | None = connection.execute(_PASSWORD, asked).scalar()
+    return found
+
+
+def is_right(proof: str | None, password: str) -> bool:
+    """Whether the password is that of which this is the proof; takes as long as it must.
+
+    To be called without a connection: whoever tries many would hold them all.
+    """
+    try:
+        _hasher.verify(proof or _NOBODY, password)
+    except (VerificationError, InvalidHashError):
+        return False
+    return proof is not None
+
+
+def sign_in(
+    connection: Connection, login: str, proof: str | None, right: bool, code: str | None = None
+) -> str:
     """Open a session; the secret that the browser shows from then on.
 
     To be committed also where it fails: wrong tries are counted and written down.
+
+    Parameters
+    ----------
+    proof, right : what `password_of` and `is_right` said a moment ago
 
     Raises
     ------
@@ -257,24 +307,15 @@ def sign_in(connection: Connection, login: str, password: str, code: str | None 
             "locked", f"Too many wrong tries; wait {wait / 60:.0f} minutes or ask who gives "
             "accounts.", retry_after_s=round(wait) + 1,
         )  # fmt: skip
-    if not _right_password(account, password):
+    if account is None or not right or account["password"] != proof:
         _failed(connection, name, account)
         raise SignInError("wrong", "Login or password are wrong; mind capitals and try again.")
-    assert account is not None
     step = _second_factor(connection, name, account, code)
     connection.execute(_RIGHT, {"id": account["id"], "step": step})
     secret = secrets.token_urlsafe(32)
     connection.execute(_OPEN, {"hash": digest(secret), "account_id": account["id"]})
     audit.record(connection, name, "sign-in", account_id=account["id"])
     return secret
-
-
-def _right_password(account: RowMapping | None, password: str) -> bool:
-    try:
-        _hasher.verify((account and account["password"]) or _NOBODY, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return account is not None and account["password"] is not None
 
 
 def _failed(connection: Connection, name: str, account: RowMapping | None) -> None:
@@ -294,17 +335,20 @@ def _second_factor(
     """The step of a right code; None where none is asked for."""
     if account["totp"] is None:
         if set(account["roles"]) & set(SECOND_FACTOR):
+            _told(connection, name, "enrol")
             raise SignInError(
                 "enrol", "This role asks for a second factor; have it set up by who gives accounts."
             )
         return None
     if not code:
+        _told(connection, name, "second_factor")
         raise SignInError("second_factor", "Give the six digits of the authenticator app, too.")
     now = account["now"]
     totp = pyotp.TOTP(account["totp"])
+    digits = unicodedata.normalize("NFKC", code).strip().encode()  # full-width ones are meant, too
     for step in (totp.timecode(now) + offset for offset in (0, -1, 1)):
         fresh = account["totp_used"] is None or step > account["totp_used"]
-        if fresh and secrets.compare_digest(totp.generate_otp(step), code.strip()):
+        if fresh and secrets.compare_digest(totp.generate_otp(step).encode(), digits):
             return int(step)
     _failed(connection, name, account)
     raise SignInError(
@@ -314,7 +358,12 @@ def _second_factor(
 
 def sign_out(connection: Connection, secret: str) -> None:
     """End a session."""
-    connection.execute(text("DELETE FROM session WHERE hash = :hash"), {"hash": digest(secret)})
+    query = text(
+        "DELETE FROM session s USING account a WHERE a.id = s.account_id AND s.hash = :hash"
+        " RETURNING a.id, a.login"
+    )
+    if row := connection.execute(query, {"hash": digest(secret)}).first():
+        audit.record(connection, row.login, "sign-out", account_id=row.id)
 
 
 def end_sessions(connection: Connection, account: int) -> None:
@@ -390,8 +439,7 @@ def granted(
 
 _TOKEN_ADD = text("""
 INSERT INTO token (hash, name, permissions, area_id, organisation_id, actor, expires)
-VALUES (:hash, :name, :permissions, :area_id,
-        (SELECT id FROM organisation WHERE code = :organisation), :actor, :expires)
+VALUES (:hash, :name, :permissions, :area_id, :organisation_id, :actor, :expires)
 RETURNING id
 """)
 
@@ -424,7 +472,8 @@ def add_token(
     secret = secret or secrets.token_urlsafe(32)
     values = {
         "hash": digest(secret), "name": name, "permissions": sorted(set(permissions)),
-        "area_id": area_id, "organisation": organisation, "actor": actor, "expires": expires,
+        "area_id": area_id, "organisation_id": _organisation(connection, organisation),
+        "actor": actor, "expires": expires,
     }  # fmt: skip
     return int(connection.execute(_TOKEN_ADD, values).scalar_one()), secret
 

@@ -117,6 +117,7 @@ _CHAIN = text(f"""
 SELECT {_COLUMNS}, place, seal FROM audit WHERE place > :after ORDER BY place LIMIT :limit
 """)
 _LEFT = text("SELECT count(*) FROM audit WHERE seal IS NULL")
+_ALL = text("SELECT count(*) FROM audit WHERE seal IS NOT NULL")
 
 
 def verify(connection: Connection, head: bytes | None = None) -> Proof:
@@ -140,6 +141,9 @@ def verify(connection: Connection, head: bytes | None = None) -> Proof:
             return Proof(place, previous, left, changed)
         place, previous = row["place"], bytes(row["seal"])
         seen = seen or previous == head
+    if (sealed_ones := connection.execute(_ALL).scalar_one()) != place:
+        beside = f"{sealed_ones - place} rows have a seal and no place in the chain"
+        return Proof(place, previous, left, beside)
     fault = None if seen else "the seal that was named is not in the chain: rows were cut off"
     return Proof(place, previous, left, fault)
 

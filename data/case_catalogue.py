@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases
+from data import cases, refusals
 from data.cases import Move
 from data.errors import InputError
 from data.schema.cases import CLASSES
@@ -311,6 +311,7 @@ def dissolve(
     CatalogueRefusedError
         They are the same, or it is the desk.
     """
+    refusals.need(reason, "reason", "To dissolve an organisation")
     connection.execute(_ALONE, {"lock": LOCK})
     ending, heir = (cases.organisation(connection, each) for each in (code, successor))
     if ending["id"] == heir["id"] or code == "desk":
@@ -319,9 +320,12 @@ def dissolve(
             if code == "desk" else "an organisation is not its own successor", "successor",
         )  # fmt: skip
     connection.execute(_DISSOLVE, {"id": ending["id"], "successor": heir["id"]})
-    numbers = list(connection.execute(_TAKE_OVER, {"id": ending["id"]}).scalars())
-    for number in numbers:
+    numbers = []
+    for number in connection.execute(_TAKE_OVER, {"id": ending["id"]}).scalars().all():
         case = cases.hold(connection, number)
+        if case["organisation_id"] != ending["id"] or case["closed"] is not None:
+            continue  # it was handed over, or closed, while it was waited for
+        numbers.append(number)
         after = _handed_on(case, heir["id"])
         data = {"from": code, "to": successor}
         cases.write(connection, case, Move("succeed", actor, reason=reason, data=data), after)

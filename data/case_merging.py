@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases
+from data import asking, cases, return_visits
 from data.cases import CaseError, Move
 
 NEAR_M = 200.0
@@ -52,7 +52,10 @@ def likely(connection: Connection, number: int, limit: int = 10) -> list[RowMapp
 
 
 _REPORTS = text("SELECT id FROM report WHERE incident_id = :id ORDER BY id")
-_JOIN = text("UPDATE report SET incident_id = :into WHERE id = ANY (:reports)")
+_JOIN = text("""
+WITH people AS (UPDATE party SET incident_id = :into WHERE report_id = ANY (:reports))
+UPDATE report SET incident_id = :into WHERE id = ANY (:reports)
+""")
 _LAST_MERGE = text("""
 SELECT data FROM case_step WHERE incident_id = :id AND action = 'merge' ORDER BY id DESC LIMIT 1
 """)
@@ -89,6 +92,8 @@ def merge(connection: Connection, number: int, into: int, asked: Move) -> int:
         asked, action="note", acting=None, seen=None, data={"merged": number, "reports": reports}
     )
     cases.move(connection, into, joined)
+    if cases.hold(connection, into)["stage"] == "return_visit":
+        asking.begin(connection, into)
     return step
 
 
@@ -101,25 +106,77 @@ def _ended(case: RowMapping) -> CaseError:
     )  # fmt: skip
 
 
+_WHOLE = text("""
+WITH RECURSIVE whole AS (
+    SELECT CAST(:id AS bigint) AS id
+    UNION
+    SELECT i.merged_into FROM whole JOIN incident i ON i.id = whole.id
+    WHERE i.merged_into IS NOT NULL
+)
+SELECT id FROM whole ORDER BY id
+""")
+# With their people, who are not asked about the other case any more.
+_BACK = text("""
+WITH back AS (
+    UPDATE report SET incident_id = :case
+    WHERE id = ANY (:reports) AND incident_id = ANY (:whole) RETURNING id
+), people AS (
+    UPDATE party SET incident_id = :case WHERE report_id IN (SELECT id FROM back)
+)
+UPDATE return_visit SET ended = clock_timestamp(), outcome = 'withdrawn'
+WHERE report_id IN (SELECT id FROM back) AND ended IS NULL RETURNING incident_id
+""")
+_HEIR = text("""
+WITH RECURSIVE heirs AS (
+    SELECT id, successor_id FROM organisation WHERE id = :id
+    UNION
+    SELECT o.id, o.successor_id FROM heirs JOIN organisation o ON o.id = heirs.successor_id
+)
+SELECT id FROM heirs WHERE successor_id IS NULL
+""")
+
+
 def unmerge(connection: Connection, number: int, asked: Move) -> int:
     """Take a case out of the one that it was merged into, as it stood before; the step's number.
+
+    Its reports come back from wherever that one was merged into since.
 
     Raises
     ------
     CaseError
         There is no such case, or it is part of none.
     """
+    whole = _hold_whole(connection, number)
     case = cases.hold(connection, number)
     into = case["merged_into"]
     if into is None:
         raise CaseError("not_merged", f"Case {number} is part of no other case.")
     data = connection.execute(_LAST_MERGE, {"id": number}).scalar_one()
-    connection.execute(_JOIN, {"into": number, "reports": data["reports"]})
+    back = {"whole": whole, "case": number, "reports": data["reports"]}
+    asking_less = set(connection.execute(_BACK, back).scalars())
+    heir = connection.execute(_HEIR, {"id": case["organisation_id"]}).scalar_one()
     after = {
-        **{name: case[name] for name in ("level", "organisation_id", "kind")},
+        **{name: case[name] for name in ("level", "kind")}, "organisation_id": heir,
         "stage": data["stage"], "outcome": None, "merged_into": None, "bounced": 0, "reopened": 0,
     }  # fmt: skip
     step = cases.write(connection, case, replace(asked, action="unmerge", data=data), after)
     freed = replace(asked, action="note", acting=None, seen=None, data={"unmerged": number})
     cases.move(connection, into, freed)
+    for other in sorted(asking_less):
+        return_visits.conclude(connection, other, actor=asked.actor)
+    if data["stage"] == "return_visit":
+        asking.begin(connection, number)
+        return_visits.conclude(connection, number, actor=asked.actor)
     return step
+
+
+def _hold_whole(connection: Connection, number: int) -> list[int]:
+    """The case and those it became part of, one in another, locked in the order of merging."""
+    held: set[int] = set()
+    while True:
+        whole = list(connection.execute(_WHOLE, {"id": number}).scalars())
+        if held.issuperset(whole):
+            return whole
+        for each in whole:
+            cases.hold(connection, each)
+        held.update(whole)

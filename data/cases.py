@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import clocks, events, refusals
+from data import asking, clocks, events, refusals
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
 from data.stages import ACTIONS, ANSWERED, CITY, Action, allowed
@@ -66,13 +66,16 @@ class By:
 
 # --- moving on ------------------------------------------------------------------------------------
 
+# Without a join: a row that had to be waited for would be looked up again beside the other table's
+# old row, and be missing if the two no longer fit.
 _LOCK = text("""
-SELECT i.id, i.stage, i.level, i.organisation_id, i.kind, i.area_id, i.opened, i.closed, i.outcome,
-       i.solved, i.solved_level, i.bounces, i.reopened, i.merged_into, o.code AS organisation_code,
-       o.name AS organisation
-FROM incident i JOIN organisation o ON o.id = i.organisation_id
-WHERE i.id = :id FOR NO KEY UPDATE OF i
+SELECT id, stage, level, organisation_id, kind, area_id, opened, closed, outcome, solved,
+       solved_level, bounces, reopened, merged_into,
+       (SELECT o.code FROM organisation o WHERE o.id = i.organisation_id) AS organisation_code,
+       (SELECT o.name FROM organisation o WHERE o.id = i.organisation_id) AS organisation
+FROM incident i WHERE id = :id FOR NO KEY UPDATE
 """)
+
 _LAST = text("""
 SELECT id, action, stage, at, actor FROM case_step WHERE incident_id = :id ORDER BY id DESC LIMIT 1
 """)
@@ -118,7 +121,23 @@ def move(connection: Connection, number: int, asked: Move) -> int:
         "reopened": int(asked.action == "reopen"),
     }
     after |= _consequence(connection, case, asked)
-    return write(connection, case, asked, after)
+    step = write(connection, case, asked, after)
+    if case["stage"] == "return_visit" and after["stage"] != "return_visit":
+        asking.withdraw(connection, number)
+    if after["stage"] == "resolved" and case["stage"] != "resolved":
+        _ask_back(connection, number, asked.actor)
+    return step
+
+
+NOBODY = "没有可以回访的人"
+
+
+def _ask_back(connection: Connection, number: int, actor: str) -> None:
+    """What is solved is asked about; where nobody can be asked it is closed, and says so."""
+    if visits := asking.begin(connection, number):
+        move(connection, number, Move("visit", actor, data={"visits": visits}))
+    else:
+        move(connection, number, Move("close", actor, reason=NOBODY, data={"because": "nobody"}))
 
 
 def hold(connection: Connection, number: int) -> RowMapping:
@@ -172,6 +191,17 @@ def _keep_time(
         clocks.judge_anew(connection, case["id"])
     elif not answered and after["organisation_id"] != case["organisation_id"]:
         clocks.hand_over(connection, case["id"], after["organisation_id"])
+
+
+def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> None:
+    """Resolve a case that was worked on without its stages; its reporters are asked like any other.
+
+    Raises
+    ------
+    CaseError
+        There is no such case, or it was answered already.
+    """
+    move(connection, number, Move("resolve", actor, reason=outcome))
 
 
 # --- whether it can be done -----------------------------------------------------------------------
@@ -396,11 +426,12 @@ def _not_from_there(connection: Connection, case: RowMapping, organisation_id: i
 _ORGANISATION = text("""
 SELECT o.id, o.name, o.dissolved, s.code AS successor
 FROM organisation o LEFT JOIN organisation s ON s.id = o.successor_id WHERE o.code = :code
+FOR SHARE OF o
 """)
 
 
 def organisation(connection: Connection, code: str) -> RowMapping:
-    """An organisation by its code.
+    """An organisation by its code, which is not dissolved before the transaction ends.
 
     Raises
     ------
@@ -441,6 +472,8 @@ def _handed_over(
             f"{found['name']} answers for case {case['id']} already.",
             field="organisation",
         )
+    if asked.action in ("assign", "transfer"):
+        _not_from_there(connection, case, found["id"])
     return {"organisation_id": found["id"]}
 
 
@@ -461,21 +494,6 @@ def _whence(connection: Connection, case: RowMapping) -> int:
             _CENTRE, {"area_id": case["area_id"], "level": case["level"]}
         ).scalar_one()
     return int(before)
-
-
-# --- settled at once ------------------------------------------------------------------------------
-
-
-def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> None:
-    """Resolve a case that nobody has to be asked about, and close it.
-
-    Raises
-    ------
-    CaseError
-        There is no such case, or it was answered already.
-    """
-    move(connection, number, Move("resolve", actor, reason=outcome))
-    move(connection, number, Move("close", actor, reason=outcome))
 
 
 # --- looking at it --------------------------------------------------------------------------------

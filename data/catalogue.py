@@ -35,15 +35,16 @@ class Known:
     def read(cls, connection: Connection) -> Self:
         """As the database has it."""
 
-        def words(what: str, rows: Sequence[RowMapping]) -> Words:
-            return Words(what, [(row["name"], (row["title"], row["title_en"])) for row in rows])
+        def words(what: str, rows: Sequence[RowMapping], *, shortened: bool = False) -> Words:
+            entries = [(row["name"], (row["title"], row["title_en"])) for row in rows]
+            return Words(what, entries, shortened=shortened)
 
         found = connection.execute(text("SELECT id, code, name FROM organisation ORDER BY code"))
         organisations = found.all()
         return cls(
             words("kind of resource", _rows(connection, _KINDS)),
             words("skill", _rows(connection, _SKILLS)),
-            words("shift", _rows(connection, _SHIFTS)),
+            words("shift", _rows(connection, _SHIFTS), shortened=True),
             Words("organisation", [(row.code, (row.name,)) for row in organisations]),
             {row.code: row.id for row in organisations},
         )

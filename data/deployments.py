@@ -24,6 +24,7 @@ from gis.travel import StraightLine, Travel
 MOST_PAIRS = 10_000_000  # of people and sites: some seconds
 BY_ROAD = 50_000  # pairs of which the roads are asked: some seconds
 LOCK = 0x706C616E  # advisory: one plan at a time
+MANY = 200  # people whose places change how attendance is best read
 PRESENT = ("planned", "checked_in", "checked_out")
 
 
@@ -254,6 +255,9 @@ JOIN deployment_site e ON e.id = s.site_id JOIN deployment d ON d.id = e.deploym
 ORDER BY a.shift_id, a.resource_id
 """)
 
+# Whoever looks for candidates holds a plan from when there were few: 3 ms would become 200.
+_ANALYZE = text("ANALYZE attendance")
+
 _KEEP = text("UPDATE deployment SET result = CAST(:result AS jsonb) WHERE id = :id")
 
 
@@ -271,6 +275,8 @@ def _staff(
         done = board.staffed(people, way, asked["within_s"], asked["shifts_each"])
         added = len(done.person)
         connection.execute(_ADD, board.rows(people, done))
+        if added > MANY:
+            connection.execute(_ANALYZE)
         result = {
             "considered": len(people.ids),
             "travel": way.name,

@@ -58,13 +58,14 @@ _LOCK_RESOURCES = text("""
 SELECT id FROM resource WHERE id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE
 """)
 _RESOURCES = text(f"""
+WITH asked AS MATERIALIZED (SELECT clock_timestamp() AS at)
 SELECT r.id, r.name, t.form, r.withdrawn,
        CASE WHEN r.status <> 'available' THEN r.status
             WHEN EXISTS (SELECT FROM leave l WHERE l.resource_id = r.id AND l.during @> asked.at)
             THEN 'on_leave'
             WHEN {deployed("asked.at")} THEN 'deployed'
             WHEN NOT on_duty(s, asked.at, :timezone) THEN 'off_duty' END AS unavailable
-FROM (SELECT now() AS at) asked CROSS JOIN resource r JOIN resource_kind t ON t.name = r.kind
+FROM asked CROSS JOIN resource r JOIN resource_kind t ON t.name = r.kind
 LEFT JOIN shift s ON s.name = r.shift
 WHERE r.id = ANY (:ids) ORDER BY r.id
 """)

@@ -85,6 +85,27 @@ class Settings(BaseSettings):
     session_hours: float = Field(
         default=12.0, gt=0, description="after so long everybody signs in again, hours"
     )
+    visit_tries: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="a reporter who was called so often in vain could not be reached",
+    )
+    visit_retry_h: float = Field(
+        default=4.0, ge=0, le=720, description="between two calls to a reporter, hours"
+    )
+    visit_link_days: float = Field(
+        default=7.0,
+        ge=0,
+        le=365,
+        description="how long a reporter without a telephone is waited for, days",
+    )
+    visit_late_days: float = Field(
+        default=15.0,
+        ge=0,
+        le=365,
+        description="an answer that comes so long after closing still counts, days",
+    )
     smtp_url: str | None = Field(
         default=None, description="`smtp://USER:PASSWORD@HOST:587?from=ADDRESS`, or `smtps://`"
     )

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, RowMapping, text
 from sqlalchemy.exc import IntegrityError
 
 from data import events
+from data.event_kinds import KINDS, TEST
 
-TEST = "subscription.test"  # the one kind of event that goes to a single subscriber
 SECRET_BYTES = 32
 
 
@@ -61,8 +61,12 @@ def add(connection: Connection, new: NewSubscription) -> tuple[int, str]:
     Raises
     ------
     SubscriptionError
-        There is no such area or resource.
+        There is no such area, resource or kind of event.
     """
+    if unknown := sorted(set(new.kinds) - KINDS.keys()):
+        raise SubscriptionError(
+            f"there is no kind of event {unknown[0]!r}; there are {', '.join(KINDS)}", "kinds"
+        )
     area_id = events.area_named(connection, new.area) if new.area else None
     if new.area and area_id is None:
         raise SubscriptionError(

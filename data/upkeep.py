@@ -8,10 +8,12 @@ from sqlalchemy import Connection
 
 from data import (
     events,
+    people,
     positions,
     referral_rules,
     referrals,
     requests,
+    return_visits,
     supervision,
     timers,
     visit_plans,
@@ -67,4 +69,6 @@ TASKS: dict[str, Task] = {
     "clean requests": Task("27 * * * *", _clean_requests),
     "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
+    "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "forget people": Task("37 * * * *", people.expire),
 }

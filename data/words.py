@@ -18,10 +18,17 @@ class Words:
     >>> kinds = Words("kind of resource", [("mediator", ["调解员", "Mediator"])])
     >>> kinds.find("调解员"), kinds.find("MEDIATOR"), kinds.find("cook")
     ('mediator', 'mediator', None)
+
+    With `shortened` the beginning of a title will do if it is that of one alone.
+
+    >>> Words("shift", [("day", ["白班 8:00–20:00"])], shortened=True).find("白班")
+    'day'
     """
 
-    def __init__(self, what: str, entries: Iterable[tuple[str, Sequence[str]]]) -> None:
-        self.what = what
+    def __init__(
+        self, what: str, entries: Iterable[tuple[str, Sequence[str]]], *, shortened: bool = False
+    ) -> None:
+        self.what, self._shortened = what, shortened
         self.titles: dict[str, str] = {}
         self._by_title: dict[str, set[str]] = {}
         for name, titles in entries:
@@ -35,12 +42,19 @@ class Words:
         key = plain(spelt)
         if key in self._by_name:
             return self._by_name[key]
-        meant = self._by_title.get(key, ())
+        meant = self._meant(key)
         return next(iter(meant)) if len(meant) == 1 else None
+
+    def _meant(self, key: str) -> set[str]:
+        """The names of the title, or else of those that begin so."""
+        meant = self._by_title.get(key, set())
+        if meant or not self._shortened or not key:
+            return meant
+        return set().union(*(n for title, n in self._by_title.items() if title.startswith(key)))
 
     def fault(self, spelt: str) -> str:
         """Why `find` gave None: a sentence with what there is."""
-        if meant := sorted(self._by_title.get(plain(spelt), ())):
+        if meant := sorted(self._meant(plain(spelt))):
             return f"{spelt!r} is the title of several: give one of {', '.join(meant)}"
         if not self.titles:
             return f"there is no {self.what} {spelt!r}; there are none yet: import a catalogue"

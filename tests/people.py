@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from data import reports
+from data import dispatch, reports
+from data.assignments import Dispatch
+from data.dispatch import Choice
 from data.reports import NewReport
 
 HOME = (113.105, 23.005)
@@ -84,3 +86,24 @@ def incident(connection: Connection, kind: str = "噪音") -> int:
         connection, NewReport("test", f"incident {next(_serial)}", kind=kind)
     )
     return number
+
+
+def send(
+    connection: Connection, to: int, *who: int, override: str | None = None, **more: Any
+) -> Dispatch:
+    """Send them to an incident."""
+    choices = [Choice(number, override) for number in who]
+    return dispatch.send(connection, to, choices, **{"actor": "dispatcher", **more})
+
+
+def row(connection: Connection, who: int) -> Any:
+    """Somebody's load, capacity and by how much they are overridden."""
+    return connection.execute(
+        text("SELECT load, capacity, overridden FROM resource WHERE id = :id"), {"id": who}
+    ).one()
+
+
+def told(connection: Connection, to: int) -> list[str]:
+    """The kinds of what was told of an incident, but its report."""
+    asked = text("SELECT kind FROM event WHERE incident_id = :id AND kind <> 'report.received'")
+    return list(connection.execute(asked, {"id": to}).scalars())

@@ -149,8 +149,22 @@ def test_roads_come_and_go(wangge, tmp_path):
     assert "already" in succeeds(wangge("roads", HELSINKI, **here))
     assert "straight lines" in succeeds(wangge("roads", "--remove", **here))
     assert "straight line" in succeeds(wangge("status", **here))
-    assert "name an extract" in sentence(wangge("roads", **here))
+    alone = wangge("roads", **here)
+    assert alone.code == 2 and "Usage" in alone.out and ".osm.pbf" in alone.out
+    assert "or give --remove" in sentence(wangge("roads", HELSINKI, "--remove", **here))
     assert "There is no file" in sentence(wangge("roads", "none.osm.pbf", **here))
+
+
+@pytest.mark.parametrize("what", ["reports", "addresses", "resources"])
+def test_a_file_of_which_no_row_is_taken_is_a_fault(wangge, areas_file, tmp_path, what):
+    succeeds(wangge("import", "areas", areas_file, "--layer", "spots", "--map", "code=nr"))
+    (tmp_path / "bad.csv").write_text(
+        "id,kind,address,lon,lat\n1,volunteer,x,113.1,95\n2,volunteer,y,200,23\n", "utf-8"
+    )
+    layer = ("--layer", "spots") if what == "reports" else ()
+    done = wangge("import", what, "bad.csv", "--datum", "wgs84", *layer)
+    assert "every row of bad.csv was rejected" in sentence(done)
+    assert "rejected │ 2" in done.out
 
 
 def test_a_roster_and_what_it_names(wangge, tmp_path):

@@ -1,6 +1,7 @@
 """Posting to an address that somebody else chose, without being held up or led astray by it."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,6 +17,8 @@ MOST_BYTES = 4096  # of an answer are read
 BODY_S = 1.0  # for them to arrive
 REFUSED_TRIES = 3  # for a receiver that says the message is wrong
 LONGEST_WISH_S = 3600.0
+MOST_PORT, MOST_NAME = 65_535, 253
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _LATER = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
 Address = IPv4Address | IPv6Address
 
@@ -51,7 +54,8 @@ class Poster:
         try:
             literal = ip_address(parsed.host)
         except ValueError:
-            return  # a name: looked up each time
+            _check_name(url, parsed)  # it is looked up each time
+            return
         if not self._is_allowed(literal):
             raise ValueError(self._forbidden(literal))
 
@@ -156,9 +160,18 @@ def _parsed(url: str) -> httpx.URL:
         raise ValueError(f"{url!r} is no web address: {error}.") from error
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise ValueError(f"{url!r} is no web address; write https://HOST/PATH.")
+    if parsed.port is not None and not 0 < parsed.port <= MOST_PORT:
+        raise ValueError(f"{url!r} is no web address: ports are numbers from 1 to {MOST_PORT}.")
     if parsed.userinfo:
         raise ValueError("A web address with a password in it would be shown to others.")
     return parsed
+
+
+def _check_name(url: str, parsed: httpx.URL) -> None:
+    """Raise ValueError for a host that can be no name (RFC 1123; `_` is found in private ones)."""
+    name = parsed.raw_host.decode("ascii").removesuffix(".")
+    if len(name) > MOST_NAME or not all(_LABEL.fullmatch(part) for part in name.split(".")):
+        raise ValueError(f"{url!r} is no web address: there can be no host {parsed.host!r}.")
 
 
 def _judge(response: httpx.Response, answer: str) -> None:

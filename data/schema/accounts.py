@@ -104,6 +104,7 @@ class Audit(Base):
     place: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     seal: Mapped[bytes | None] = mapped_column(LargeBinary)
     __table_args__ = (
+        CheckConstraint("(place IS NULL) = (seal IS NULL)", name="sealed_in_its_place"),
         Index("audit_to_seal", "id", postgresql_where=text("seal IS NULL")),
         Index("audit_by_time", "at", postgresql_using="brin"),
         Index("audit_by_actor", "actor", "at"),

@@ -119,10 +119,13 @@ class Attachment(Base):
     __tablename__ = "attachment"
     id: Mapped[int] = identity()
     incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
-    sha256: Mapped[bytes] = mapped_column(ForeignKey("stored_file.sha256"), index=True)
+    sha256: Mapped[bytes | None] = mapped_column(ForeignKey("stored_file.sha256"), index=True)
     name: Mapped[str] = mapped_column(Text)
     at: Mapped[datetime] = mapped_column(server_default=NOW)
     actor: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")
     taken: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)  # lon, lat, at of a photo
     withdrawn: Mapped[datetime | None]
+    __table_args__ = (
+        CheckConstraint("withdrawn IS NOT NULL OR sha256 IS NOT NULL", name="withdrawn_or_kept"),
+    )

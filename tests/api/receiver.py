@@ -111,6 +111,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _busy(self) -> None:
         self._answer(429, Retry_After="3000")
 
+    def _nul(self) -> None:
+        self._answer(500, b"broken\0off")
+
+    def _odd(self) -> None:
+        self._answer(503, Retry_After="\u00b2")  # a digit, and no number
+
     def _loop(self) -> None:
         self._answer(302, Location=self.path)
 

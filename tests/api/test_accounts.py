@@ -120,6 +120,8 @@ def test_a_browser_is_led_to_the_page_to_sign_in_and_back(app: TestClient) -> No
     assert page.status_code == 200 and '"/maps/dispatch?lang=en"' in page.text
     away = app.get("/sign-in", params={"next": "//elsewhere.example", "lang": "en"})
     assert "elsewhere" not in away.text and "Password" in away.text
+    for next_ in ("/\t/elsewhere.example", "/\n/elsewhere.example", "/\\elsewhere.example"):
+        assert "elsewhere" not in app.get("/sign-in", params={"next": next_}).text
     script = app.get("/sign-in", params={"next": "/</script><script>alert(1)"})
     assert "<script>alert" not in script.text
 
@@ -191,7 +193,7 @@ def test_ones_own_password_is_changed(app: TestClient, engine: Engine) -> None:
     made(engine, "own", "dispatcher")
     headers = bearer(sign_in(app, "own")["token"])
     for old, new, status in (
-        ("wrong", "staple paper clip", 422), (PASSWORD, "short", 422),
+        ("wrong", "staple paper clip", 401), (PASSWORD, "short", 422),
         (PASSWORD, "aaaaaaaaaaaa", 422), (PASSWORD, "my own name is", 422),
         (PASSWORD, "staple paper clip", 204),
     ):  # fmt: skip
@@ -206,7 +208,8 @@ def test_ones_own_password_is_changed(app: TestClient, engine: Engine) -> None:
 OPEN = {
     f"POST {API}/sessions", f"DELETE {API}/sessions/current", f"GET {API}/health", "GET /sign-in",
     f"POST {API}/owntracks", f"GET {API}/osmand", f"POST {API}/osmand",
-    "GET /", "GET /problems/{name}",
+    "GET /", "GET /problems/{name}", "GET /follow/{token}", f"GET {API}/follow/{{token}}",
+    f"POST {API}/follow/{{token}}/answer",
 }  # fmt: skip
 SIGNED_IN = {f"GET {API}/sessions/current", f"PUT {API}/sessions/current/password"}
 
@@ -307,6 +310,41 @@ def test_accounts_are_made_changed_and_ended_by_who_gives_them(
     sign_in(app, "given", 401)
 
 
+def test_who_gives_accounts_opens_nothing_for_themselves(app: TestClient, engine: Engine) -> None:
+    number = made(engine, "giver", "security_admin")
+    totp = enrolled(engine, number)
+    secret = sign_in(app, "giver", code=totp.at(datetime.now(UTC)))["token"]
+    headers, url = bearer(secret), f"{API}/accounts/{number}"
+    for sent in (
+        app.patch(url, json={"roles": [{"role": "audit_admin"}]}, headers=headers),
+        app.post(f"{url}/second-factor", headers=headers),
+        app.delete(url, headers=headers),
+        app.post(f"{API}/tokens", headers=headers,
+                 json={"name": "x", "permissions": ["audit.read", "case.read"]}),
+        app.post(f"{API}/tokens", headers=headers,
+                 json={"name": "x", "permissions": ["case.read"], "organisation": "polize"}),
+        app.post(f"{API}/accounts", headers=headers,
+                 json={"login": "x", "password": PASSWORD, "roles": [], "organisation": "polize"}),
+        app.post(f"{API}/accounts", headers=headers,
+                 json={"login": "x", "password": PASSWORD, "roles": [], "resource": 999999}),
+    ):  # fmt: skip
+        assert (sent.status_code, sent.json()["type"]) == (422, "/problems/account-refused")
+
+
+@pytest.mark.parametrize("code", ["é", "１２３", "١٢٣", "\u202e"])
+def test_digits_that_are_none_are_wrong_and_full_width_ones_are_digits(
+    app: TestClient, engine: Engine, code: str
+) -> None:
+    login = f"wide {code}"
+    totp = enrolled(engine, made(engine, login, "centre_chief"))
+    assert sign_in(app, login, 401, code=code)["reason"] == "wrong"
+    wide = totp.at(datetime.now(UTC)).translate({48 + n: 0xFF10 + n for n in range(10)})
+    sign_in(app, login, code=wide)
+    half = b'{"login": "x", "password": "\\ud800"}'
+    sent = app.post(f"{API}/sessions", content=half, headers={"Content-Type": "application/json"})
+    assert (sent.status_code, sent.json()["type"]) == (422, "/problems/validation")
+
+
 def test_a_token_does_what_it_is_for_and_says_for_whom(client: TestClient, app: TestClient) -> None:
     body = {"name": "12345", "permissions": ["report.write", "report.read"]}
     answer = client.post(f"{API}/tokens", json=body)
@@ -381,6 +419,9 @@ def test_one_changed_byte_is_found_and_the_row_named(app: TestClient, engine: En
         connection.execute(change, {"id": row})
         assert f"audit row {row} " in (audit.verify(connection).fault or "")
         transaction.rollback()
+    forged = text("INSERT INTO audit (actor, action, place, seal) VALUES ('x', 'x', 9, '\\x00')")
+    with pytest.raises(Exception, match="without a seal"), engine.begin() as connection:
+        connection.execute(forged)
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(text("ALTER TABLE audit DISABLE TRIGGER ALL"))
         connection.execute(text("DELETE FROM audit WHERE place = 1"))

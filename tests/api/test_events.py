@@ -3,6 +3,7 @@
 With a real web server, for a stream is more than its first bytes.
 """
 
+import asyncio
 import re
 import socket
 import threading
@@ -17,6 +18,7 @@ import pytest
 from sqlalchemy import create_engine, pool
 
 from api import hub
+from api.deps import Database
 from data import events, migrate, server
 from data.sequencer import sequence
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
@@ -360,3 +362,46 @@ def test_many_clients_share_the_connections_of_one(base: str, town: str) -> None
         happen(town, 1, 2, 3)
         assert [each.result() for each in reading] == [[1, 2, 3]] * 40
     assert listeners == 2  # one hears, one numbers
+
+
+class Counted(Database):
+    """Counts how many ask it at once."""
+
+    asking = most = 0
+
+    async def read(self, *args: Any, **kwargs: Any) -> Any:
+        self.asking += 1
+        self.most = max(self.most, self.asking)
+        try:
+            return await super().read(*args, **kwargs)
+        finally:
+            self.asking -= 1
+
+
+async def _catch_up(url: str, streams: int, count: int) -> int:
+    """How many of the streams asked for what they had missed at once."""
+    database = Counted(url)
+    listeners = hub.Hub(url, database)
+    try:
+        await listeners.ready()
+        bounds = await database.read(events.bounds)
+
+        async def read() -> None:
+            told = listeners.stream(bounds, 0, events.Filter())
+            for _ in range(count):
+                await anext(told)
+            await told.aclose()  # type: ignore[attr-defined]
+
+        await asyncio.gather(*(read() for _ in range(streams)))
+    finally:
+        await listeners.close()
+        await database.close()
+    return database.most
+
+
+def test_those_who_come_back_together_leave_connections_for_others(fresh_database_url: str) -> None:
+    happen(fresh_database_url, *range(20))
+    with create_engine(fresh_database_url, poolclass=pool.NullPool).begin() as connection:
+        sequence(connection)
+    most = asyncio.run(_catch_up(fresh_database_url, streams=12, count=20))
+    assert most == hub.MOST_ASKING

@@ -26,6 +26,7 @@ from api.channels.email import Server, is_mailbox
 from api.channels.post import Poster
 from api.channels.webhook import signature
 from api.worker import Beside
+from data.event_kinds import KINDS
 from data.settings import ROOT, settings
 from tests.api.live import PATIENCE_S, happen, serving, sql, web
 from tests.api.receiver import Receiver, is_signed, receiving
@@ -75,6 +76,11 @@ def working(url: str) -> Iterator[str]:
 def service(database_url: str) -> Iterator[str]:
     with working(database_url) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def _kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "test.happened", "for tests")
 
 
 @pytest.fixture
@@ -167,6 +173,8 @@ def test_a_test_can_be_sent(base: str, receiver: Receiver) -> None:
         ("hang", "no answer within 1 s"),
         ("cut", "The connection failed"),
         ("429", "429"),
+        ("nul", "500: brokenoff"),
+        ("odd", "503"),
     ],
 )
 def test_a_receiver_that_fails_is_tried_again_with_the_same_id(
@@ -369,7 +377,8 @@ def test_a_worker_outlives_its_connections(
     [
         "ftp://host/x", "not an address", "https://", "http://user:secret@host/",
         "http://169.254.169.254/latest/meta-data", "http://[fe80::1]/", "http://0.0.0.0/",
-        "http://[::ffff:169.254.169.254]/", "http://224.0.0.1/",
+        "http://[::ffff:169.254.169.254]/", "http://224.0.0.1/", "http://host:99999/",
+        "http://host:0/", "http://a..b/", "http://-host/", "http://a b/", f"http://{'a' * 64}.cn/",
     ],
 )  # fmt: skip
 def test_an_address_where_no_webhook_may_lead_is_refused(base: str, target: str) -> None:
@@ -399,7 +408,11 @@ def test_this_machine_is_only_reached_by_the_setting(receiver: Receiver, host: s
 
 def test_an_unknown_area_resource_or_number_is_a_problem(base: str, receiver: Receiver) -> None:
     target = f"{receiver.url}/fine"
-    for wish, field in (({"area": "grid/1"}, "area"), ({"resource": 12345}, "resource")):
+    for wish, field in (
+        ({"area": "grid/1"}, "area"),
+        ({"resource": 12345}, "resource"),
+        ({"kinds": ["report.received", "report.recieved"]}, "kinds"),
+    ):
         answer = web.post(f"{base}{HOOK}", json={"channel": "webhook", "target": target, **wish})
         assert (answer.status_code, answer.json()["field"]) == (422, field)
     for method, path in (

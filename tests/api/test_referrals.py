@@ -55,7 +55,7 @@ def test_a_case_goes_to_court_and_its_outcome_comes_back(client: TestClient) -> 
     assert problem(unfinished, 409, "referral-open")["number"] == number
     done = take(client, number, "conclude", words="达成协议", resolves=True)
     TypeAdapter(Referral).validate_json(done.content)
-    assert stage(client, case) == "resolved"
+    assert stage(client, case) == "closed"
     assert client.get(made.headers["location"]).json() == done.json()
     listed = client.get(f"{API}/referrals", params={"case": case, "giver": "town"})
     TypeAdapter(Referrals).validate_json(listed.content)

@@ -48,7 +48,9 @@ def test_a_report_is_kept_as_it_came_and_placed(client: TestClient) -> None:
     same = ("external_id", "address", "kind", "premises", "description", "channel", "attributes")
     assert {name: report[name] for name in same} == {name: body[name] for name in same}
     read = client.get(response.headers["location"]).json()
-    assert {**read, "repeated": False, "dispatch": report["dispatch"]} == report
+    told = ("repeated", "dispatch", "follow")
+    assert read | {name: report[name] for name in told} == report
+    assert report["repeated"] is False
 
 
 def test_the_same_report_again_changes_nothing(client: TestClient) -> None:
@@ -153,6 +155,9 @@ def test_what_cannot_be_right_is_refused_and_not_stored(
         ({"lon": "113.1x"}, "lon"),
         ({"lat": None}, None),
         ({"source": ""}, "source"),
+        ({"source": " \u3000"}, "source"),
+        ({"lon": True}, "lon"),
+        ({"lon": "1_13.1"}, "lon"),
         ({"external_id": "x" * 201}, "external_id"),
         ({"description": "a\0b"}, "description"),
         ({"description": "x" * 20_001}, "description"),

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from api.deps import Db
 from api.main import ROOMS, create_app
 from api.problems import KINDS
 from data.migrate import downgrade
+from data.overview import LEVELS
 from tests.api.conftest import GRIDS, SOUTH, STEP, WEST
 from tests.doors import HEADERS
 
@@ -190,6 +192,40 @@ def test_every_answer_has_the_headers_that_protect(client: TestClient) -> None:
         assert "default-src" in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    ("address", "status", "zh", "en"),
+    [
+        ("/maps/incident/999999", 404, "没有这个事件", "There is no such incident"),
+        ("/maps/incident/x", 422, "网址有误", "The address is wrong"),
+        ("/maps/nowhere", 404, "没有这个页面", "There is no such page"),
+        ("/maps/dispatch?area=town/1", 404, "没有这个区域", "There is no such area"),
+    ],
+)
+def test_a_page_that_is_not_there_says_so(
+    client: TestClient, address: str, status: int, zh: str, en: str
+) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for lang, words in (("zh", zh), ("en", en)):
+        query = f"{'&' if '?' in address else '?'}lang={lang}"
+        page = client.get(address + query, headers=browser)
+        assert (page.status_code, page.headers["content-type"]) == (
+            status, "text/html; charset=utf-8",
+        )  # fmt: skip
+        assert f"<h1>{words}</h1>" in page.text and f"/maps/dispatch?lang={lang}" in page.text
+        assert page.headers["cache-control"] == "no-store"
+    assert client.get(address).headers["content-type"] == "application/problem+json"
+
+
+def test_the_ground_is_made_before_somebody_asks(town: str) -> None:
+    app = create_app(town)
+    with TestClient(app):
+        for _ in range(3000):
+            if LEVELS in app.state.grounds.kept:
+                return
+            Event().wait(0.02)
+    raise AssertionError("nobody made it")
+
+
 # --- the description ----------------------------------------------------------------------------
 
 
@@ -221,8 +257,9 @@ def test_every_route_documents_its_errors_and_has_an_example(described: dict[str
             for failure in failures:
                 (media,) = failure["content"].values()
                 assert media["examples"], where
-            if method == "post" and "requestBody" in operation:
-                assert operation["requestBody"]["content"]["application/json"]["examples"], where
+            content = operation.get("requestBody", {}).get("content", {})
+            if method == "post" and "application/json" in content:
+                assert content["application/json"]["examples"], where
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.path}")
@@ -236,7 +273,8 @@ def test_examples_are_what_they_describe(route: APIRoute) -> None:
 # What these need first is made in tests of their own.
 APART = {
     "dispatches", "deployments", "cases", "catalogue", "accounts", "supervision", "records",
-    "visits", "watched", "assessments", "whistles", "referrals",
+    "visits", "watched", "assessments", "people", "return visits", "attachments", "whistles",
+    "referrals",
 }  # fmt: skip
 
 

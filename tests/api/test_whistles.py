@@ -109,7 +109,7 @@ def test_the_farm_road(client: TestClient) -> None:
     told = [
         entry["action"] for entry in client.get(f"{API}/cases/{case}/timeline").json()["entries"]
     ]
-    assert told == ["open", "assign", "accept", "consult", "start", "resolve"]
+    assert told == ["open", "assign", "accept", "consult", "start", "resolve", "close"]
     assert TypeAdapter(Whistle).validate_json(client.get(where).content) == whistle
 
 

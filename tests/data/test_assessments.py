@@ -58,7 +58,12 @@ def incident(connection, column, row, kind, ago, closed=False):
     number, _ = reports.submit(connection, new)
     facts = {"id": number, "opened": NOW - ago, "closed": NOW if closed else None}
     connection.execute(
-        text("UPDATE incident SET opened = :opened, closed = :closed WHERE id = :id"), facts
+        text(
+            "UPDATE incident SET opened = :opened, closed = :closed,"
+            " stage = CASE WHEN CAST(:closed AS timestamptz) IS NULL THEN stage ELSE 'closed' END"
+            " WHERE id = :id"
+        ),
+        facts,
     )
     return number
 

@@ -1,6 +1,7 @@
 """Events are read once each, in one order, by whoever follows them, however they were written."""
 
 import random
+import re
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,10 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, pool, text
 
 from data import events, messages, subscriptions
+from data.event_kinds import KINDS
 from data.events import Filter
 from data.sequencer import LOCK, Sequencer, sequence
+from data.settings import ROOT
 from data.subscriptions import NewSubscription
 from tests.api.conftest import GRIDS, VILLAGES, build
 
@@ -223,7 +226,9 @@ def test_a_sequencer_comes_back_with_its_connection(
 # --- what is listened to --------------------------------------------------------------------------
 
 
-def test_filters_and_subscriptions_choose_alike(engine: Engine) -> None:
+def test_filters_and_subscriptions_choose_alike(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     build(engine)
     grid, village = f"grid/{GRIDS[0]}", f"village/{VILLAGES[0]}"
     with engine.begin() as connection:
@@ -239,6 +244,8 @@ def test_filters_and_subscriptions_choose_alike(engine: Engine) -> None:
             {"area": f"village/{VILLAGES[1]}"}, {"resource": 7},
             {"kinds": ["b"], "area": village, "resource": 7},
         ]  # fmt: skip
+        for kind in "ab":
+            monkeypatch.setitem(KINDS, kind, "for tests")
         numbers = [
             subscriptions.add(connection, NewSubscription("webhook", "http://x.example", **wish))[0]
             for wish in wishes
@@ -267,7 +274,7 @@ def test_filters_and_subscriptions_choose_alike(engine: Engine) -> None:
 
 def test_a_test_goes_to_one_subscriber_alone(engine: Engine) -> None:
     with engine.begin() as connection:
-        new = NewSubscription("webhook", "http://x.example", kinds=["other"])
+        new = NewSubscription("webhook", "http://x.example", kinds=["incident.closed"])
         one, _ = subscriptions.add(connection, new)
         two, _ = subscriptions.add(connection, NewSubscription("webhook", "http://x.example"))
         subscriptions.test(connection, one)
@@ -331,3 +338,19 @@ def test_a_fresh_database_has_nothing_to_resume(fresh_database_url: str) -> None
     with engine.connect() as connection:
         assert events.bounds(connection) == events.Bounds(0, 0)
         assert events.after(connection, 0) == []
+
+
+# --- kinds ----------------------------------------------------------------------------------------
+
+_SAID = re.compile(
+    r"""(?:(?:record|of_resources)\(\s*connection,\s*|SELECT\s|"event":\s)
+        (?:"([a-z]+\.[a-z_]+)"|'([a-z]+\.[a-z_]+)')""",
+    re.VERBOSE,
+)
+
+
+def test_every_kind_that_is_written_is_in_the_registry() -> None:
+    sources = [path.read_text("utf-8") for path in (ROOT / "data").glob("**/*.py")]
+    said = {a or b for source in sources for a, b in _SAID.findall(source)}
+    assert {"report.received", "resource.moved", "attendance.planned"} <= said
+    assert said <= KINDS.keys()

@@ -77,7 +77,7 @@ def test_names_and_titles_are_understood_and_stored_as_names(connection):
         Catalogue(organisations=[{"code": "j", "name": "禅城区司法局", "role": "six"}]),
     )
     number = save(
-        connection, kind="调解员", organisation="禅城区司法局", mode="电动车", shift="day",
+        connection, kind="调解员", organisation="禅城区司法局", mode="电动车", shift="白班",
         skills=["劳动争议", "Marriage and family", "labour"], capacity=3,
         areas=[VILLAGES[0], "beats:B1", GRIDS[0]], attributes={"徽章": 7},
     )  # fmt: skip

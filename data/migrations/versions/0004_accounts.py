@@ -18,4 +18,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in TABLES:
         op.execute(f"DROP TABLE {table}")
-    op.execute("DROP FUNCTION keep_audit")
+    op.execute("DROP FUNCTION keep_audit, begin_audit")

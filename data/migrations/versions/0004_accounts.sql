@@ -97,6 +97,19 @@ BEGIN
     RAISE EXCEPTION 'a row of the audit is never changed or deleted';
 END $$;
 
+ALTER TABLE audit ADD CONSTRAINT sealed_in_its_place CHECK ((place IS NULL) = (seal IS NULL));
+
+-- A seal is given to what is there, after the commit.
+CREATE FUNCTION begin_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.place IS NOT NULL OR NEW.seal IS NOT NULL THEN
+        RAISE EXCEPTION 'a row of the audit is written without a seal';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER begin BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION begin_audit();
+
 CREATE TRIGGER keep BEFORE UPDATE OR DELETE ON audit
     FOR EACH ROW EXECUTE FUNCTION keep_audit();
 

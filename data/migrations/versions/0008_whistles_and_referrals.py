@@ -4,8 +4,8 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 TABLES = (
     "agreement", "referral_step", "referral", "whistle_plan_step", "whistle_visit",
