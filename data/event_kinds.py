@@ -69,5 +69,6 @@ KINDS: dict[str, str] = {
             "tried",
         )
     },
+    "retention.changed": "how long people are kept was changed",
     TEST: "a test that a subscriber asked for",
 }

@@ -274,7 +274,7 @@ def test_filters_and_subscriptions_choose_alike(
 
 def test_a_test_goes_to_one_subscriber_alone(engine: Engine) -> None:
     with engine.begin() as connection:
-        new = NewSubscription("webhook", "http://x.example", kinds=["incident.closed"])
+        new = NewSubscription("webhook", "http://x.example", kinds=["case.closed"])
         one, _ = subscriptions.add(connection, new)
         two, _ = subscriptions.add(connection, NewSubscription("webhook", "http://x.example"))
         subscriptions.test(connection, one)
