@@ -47,6 +47,7 @@ def test_a_case_goes_to_court_and_its_outcome_comes_back(client: TestClient) -> 
     assert stage(client, case) == "referred"
     problem(take(client, number, "accept", "police"), 403, "not-receiver")
     problem(take(client, number, "withdraw"), 403, "not-giver")
+    problem(take(client, number, "accept", resolves=True), 422, "validation")
     assert take(client, number, "accept", docket="诉前调1号").json()["docket"] == "诉前调1号"
     problem(take(client, number, "decline"), 409, "referral-not-allowed")
     resolve = {"action": "resolve", "reason": "已解决"}
