@@ -10,7 +10,12 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg.errors import (
+    InsufficientPrivilege,
+    UndefinedColumn,
+    UndefinedFunction,
+    UndefinedTable,
+)
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -293,6 +298,12 @@ KINDS: dict[str, Kind] = {
         "It is not permitted",
         "The member permission says what is missing; who gives accounts can grant a role that has "
         "it.",
+    ),
+    "outside-areas": Kind(
+        403,
+        "It lies outside the areas",
+        "It would belong to an area for which this account or token is not permitted to do it; let "
+        "somebody do it who is, such as the level above.",
     ),
     "cross-site": Kind(
         403,
@@ -646,6 +657,9 @@ def of_database(error: Exception) -> Problem | None:
     if isinstance(error, DBAPIError):
         if isinstance(error.orig, UndefinedTable | UndefinedColumn | UndefinedFunction):
             return Problem("not-ready", headers={"Retry-After": "30"})
+        if isinstance(error.orig, InsufficientPrivilege):
+            by_a_policy = error.orig.diag.source_function == "ExecWithCheckOptions"
+            return Problem("outside-areas") if by_a_policy else None
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
     away = PoolTimeout | PendingRollbackError | ServerError | OSError
@@ -659,7 +673,8 @@ def _unavailable() -> Problem:
 def unexpected(error: Exception) -> Problem:
     """The problem that stands for an error of ours; the log has the error under the same number."""
     if problem := of_database(error):
-        log.warning("The database does not answer: %s", error)
+        if problem.status_code >= 500:
+            log.warning("The database does not answer: %s", error)
         return problem
     number = uuid4().hex[:12]
     log.error("Unexpected error %s", number, exc_info=error)
