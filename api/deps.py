@@ -91,21 +91,20 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Run]:
         """Ask several things that see one state of the database, and one `now()`."""
-        async with _begun(self._frozen) as connection:
-            if self._guarded:
-                await connection.run_sync(_see_here)
+        async with _begun(self._frozen, guarded=self._guarded) as connection:
             yield _runner(connection)
 
     async def write(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something in one transaction, all or nothing, and write down who did."""
 
         def work() -> T:
-            with self._threads.begin() as connection:
+            with self._threads.connect() as connection:
                 if self._guarded:
-                    _see_here(connection)
-                answer = asked(connection, *args, **kwargs)
-                if (who := acting.get()) is not None:
-                    audit.of(connection, who)
+                    _see(connection)
+                with connection.begin():
+                    answer = asked(connection, *args, **kwargs)
+                    if (who := acting.get()) is not None:
+                        audit.of(connection, who)
             self.committed()
             return answer
 
@@ -117,7 +116,7 @@ class Database:
         def work() -> T:
             with self._slow.connect() as connection:
                 if self._guarded:
-                    _see_here(connection)
+                    _see(connection)
                 return asked(connection, *args, **kwargs)
 
         return await run_in_threadpool(work)
@@ -130,42 +129,38 @@ class Database:
 
 
 _SEE = text("""
-SELECT set_config('role', :role, :here),
-       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), :here)
+SELECT set_config('role', :role, false),
+       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false)
 """)
-_SEE_ALL = text("SELECT set_config('role', :role, :here)")
-
-
-def _see_here(connection: Connection) -> None:
-    """Let this transaction see the areas that are acted in."""
-    _let_see(connection, reach(), here=True)
+_SEE_ALL = text("SELECT set_config('role', :role, false)")
 
 
 def _see(connection: Connection) -> None:
-    """Let a connection without transactions see the areas that are acted in, from now on."""
+    """Let a connection see the areas that are acted in, before its transaction begins.
+
+    It stays so in the pool until the next asks: most see the whole city, and pay nothing for it.
+    """
     areas = reach()
     if areas is None and connection.info.get("sees") == CITY:
-        return  # that is most of what is asked, and saves a round trip
+        return
     connection.info["sees"] = None
-    _let_see(connection, areas, here=False)
+    if areas is None:
+        connection.execute(_SEE_ALL, {"role": CITY})
+    else:
+        connection.execute(_SEE, {"role": APPLICATION, "areas": list(areas)})
+    connection.commit()
     connection.info["sees"] = CITY if areas is None else APPLICATION
 
 
-def _let_see(connection: Connection, areas: tuple[int, ...] | None, *, here: bool) -> None:
-    if areas is None:
-        connection.execute(_SEE_ALL, {"role": CITY, "here": here})
-    else:
-        asked = {"role": APPLICATION, "areas": list(areas), "here": here}
-        connection.execute(_SEE, asked)
-
-
 @asynccontextmanager
-async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _begun(engine: AsyncEngine, *, guarded: bool) -> AsyncIterator[AsyncConnection]:
     """A transaction on a connection that is alive, so that nothing has to be done twice."""
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(engine.connect())
         if not await _is_alive(connection):
             connection = await stack.enter_async_context(engine.connect())
+        if guarded:
+            await connection.run_sync(_see)
         yield connection
         await connection.commit()
 
