@@ -655,15 +655,23 @@ def _sentence(message: str) -> str:
 def of_database(error: Exception) -> Problem | None:
     """The problem that an error of the database is, if it is one that passes."""
     if isinstance(error, DBAPIError):
-        if isinstance(error.orig, UndefinedTable | UndefinedColumn | UndefinedFunction):
+        if _is_by_policy(error.orig):
+            return Problem("outside-areas")
+        # Tables of another version are there without what this one granted.
+        other_tables = UndefinedTable | UndefinedColumn | UndefinedFunction | InsufficientPrivilege
+        if isinstance(error.orig, other_tables):
             return Problem("not-ready", headers={"Retry-After": "30"})
-        if isinstance(error.orig, InsufficientPrivilege):
-            by_a_policy = error.orig.diag.source_function == "ExecWithCheckOptions"
-            return Problem("outside-areas") if by_a_policy else None
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
     away = PoolTimeout | PendingRollbackError | ServerError | OSError
     return _unavailable() if isinstance(error, away) else None
+
+
+def _is_by_policy(error: BaseException | None) -> bool:
+    """Whether a row was refused, not a table; the message would be in the server's language."""
+    if not isinstance(error, InsufficientPrivilege):
+        return False
+    return error.diag.source_function == "ExecWithCheckOptions"
 
 
 def _unavailable() -> Problem:
