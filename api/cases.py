@@ -31,6 +31,8 @@ from data.stages import allowed
 router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
 Number = Annotated[int, Path(ge=1, le=BIGGEST, description="the case's number", examples=[1])]
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
+# Why a case is not answered yet.
+UNFINISHED = ("still-under-way", "whistle-open", "referral-open")
 _MOVE = (
     *_WRITE, "case-unknown", "case-not-allowed", "case-moved-on", "case-not-accountable",
     "reason-missing",
@@ -117,7 +119,7 @@ async def timeline(number: Number, db: Db, who: Who = may("case.read")) -> Respo
         201: {"model": Case, "description": "Done", **examples.ok(examples.of("case"))},
         **documented(
             *_MOVE, "organisation-unknown", "kind-unknown", "case-circular", "case-highest",
-            "case-not-lower", "same-organisation", "still-under-way",
+            "case-not-lower", "same-organisation", *UNFINISHED,
         ),
     },
 )  # fmt: skip
@@ -164,7 +166,7 @@ async def duplicates(
     summary="Make a case part of another",
     responses={
         200: {"model": Case, **examples.ok(examples.of("case"))},
-        **documented(*_MOVE, "same-case", "still-under-way"),
+        **documented(*_MOVE, "same-case", *UNFINISHED),
     },
 )
 async def merge(

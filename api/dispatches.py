@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from api import examples
 from api.access import may
 from api.answers import NO_STORE, Json
+from api.cases import UNFINISHED
 from api.deps import Db, Way
 from api.incidents import Language, for_incident
 from api.once import Once
@@ -170,7 +171,11 @@ def _recall(connection: Connection, number: int, said: Recall) -> Response:
     responses={
         200: {"model": Closed, **examples.ok(examples.CLOSED)},
         **documented(
-            *_WRITE, "incident-unknown", "incident-closed", "still-under-way", "reason-missing"
+            *_WRITE,
+            "incident-unknown",
+            "incident-closed",
+            *UNFINISHED,
+            "reason-missing",
         ),
     },
 )

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 from api import (
     access,
     accounts,
+    agreements,
     areas,
     assessments,
     attachments,
@@ -36,6 +37,8 @@ from api import (
     positions,
     problems,
     records,
+    red_grids,
+    referrals,
     reports,
     resources,
     return_visits,
@@ -48,6 +51,7 @@ from api import (
     triage,
     visits,
     watched,
+    whistles,
 )
 from api.channels import ways
 from api.deps import Database
@@ -58,7 +62,8 @@ from data.engine import database_url
 from data.settings import settings
 
 ROOMS = (
-    locate, reports, triage, incidents, cases, case_catalogue, matching, dispatches, deployments,
+    locate, reports, triage, incidents, cases, case_catalogue, whistles, red_grids, referrals,
+    agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, return_visits, attachments, people, records, visits,
     watched, assessments, accounts, sessions, health, maps, dispatch_maps, sign_in, follow,
@@ -76,6 +81,8 @@ TAGS = [
     {"name": "people", "description": "The people of a case, sealed; found, exported, erased."},
     {"name": "return visits", "description": "Whether it is solved, asked of who reported it."},
     {"name": "attachments", "description": "Photos and documents of a case."},
+    {"name": "whistles", "description": "Organisations called to a case (吹哨报到)."},
+    {"name": "referrals", "description": "To and from courts, police and others (六调对接)."},
     {"name": "rules", "description": "Who is asked for which kind of incident."},
     {"name": "dispatches", "description": "Sending people, and how far they are."},
     {"name": "deployments", "description": "Many people to many places, in shifts."},

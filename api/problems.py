@@ -477,6 +477,116 @@ KINDS: dict[str, Kind] = {
         "The account belongs to another organisation",
         "Leave acting out, or name the organisation of the account.",
     ),
+    "whistle-unknown": Kind(
+        404, "There is no such whistle", "GET /api/v1/whistles lists those that there are."
+    ),
+    "whistle-open": Kind(
+        409,
+        "The case has an open whistle",
+        "The member number is its own. Call others to that one, and end it before the case is.",
+    ),
+    "whistle-ended": Kind(
+        409,
+        "The whistle has ended",
+        "The members actor and at say who ended it and when; the case's centre may blow another.",
+    ),
+    "whistle-not-ended": Kind(
+        409, "The whistle is open", "Those who were called are rated once it has ended."
+    ),
+    "may-not-call": Kind(
+        403,
+        "They may not blow the whistle",
+        "A centre of the case's place may, or the red grid that it lies in, while it is open.",
+    ),
+    "not-caller-of-whistle": Kind(
+        403, "Another organisation blew the whistle", "The detail says which; ask them."
+    ),
+    "call-unknown": Kind(
+        404, "There is no such call", "GET /api/v1/whistles/{number} lists those of a whistle."
+    ),
+    "call-not-allowed": Kind(
+        409,
+        "It cannot be done with the call as it stands",
+        "The members state, actor and at say how it stands and who brought it there, allowed what "
+        "can be done.",
+    ),
+    "not-called": Kind(
+        403, "Another organisation was called", "The member organisation says which; they answer."
+    ),
+    "already-called": Kind(
+        409, "They take part already", "GET /api/v1/whistles/{number} says how they stand."
+    ),
+    "not-taking-part": Kind(
+        409,
+        "They have not come",
+        "A team, a visit and a plan are of the caller and of those who came; call them first.",
+    ),
+    "member-unknown": Kind(
+        404, "The team has no such member", "GET /api/v1/whistles/{number} lists its team."
+    ),
+    "plan-step-unknown": Kind(
+        404, "The plan has no such step", "GET /api/v1/whistles/{number} lists its plan."
+    ),
+    "plan-step-done": Kind(
+        409, "The step is done", "The members actor and at say who did it and when."
+    ),
+    "plan-open": Kind(
+        409,
+        "Steps of the plan are open",
+        "The member steps lists them. Finish them, or give a reason to leave them.",
+    ),
+    "already-rated": Kind(
+        409, "They are not rated again", "A rating stands; who was let off is not rated."
+    ),
+    "red-grid-unknown": Kind(
+        404, "The grid has no authority", "GET /api/v1/red-grids lists those that have."
+    ),
+    "referral-unknown": Kind(
+        404, "There is no such referral", "GET /api/v1/referrals lists those that there are."
+    ),
+    "referral-open": Kind(
+        409,
+        "The case has an open referral",
+        "The member number is its own. Wait for its outcome, or withdraw it.",
+    ),
+    "referral-refused": Kind(
+        422, "The case cannot be offered like that", "The detail says what does not fit."
+    ),
+    "referral-not-allowed": Kind(
+        409,
+        "Somebody has decided already",
+        "The members state, actor and at say how it stands and who brought it there, allowed what "
+        "can be done.",
+    ),
+    "not-giver": Kind(
+        403, "Another organisation offered it", "The member organisation says which."
+    ),
+    "not-receiver": Kind(
+        403, "It was offered to another organisation", "The member organisation says which."
+    ),
+    "team-unknown": Kind(
+        422,
+        "There is no such joint team",
+        "GET /api/v1/resources?kind=joint_team lists those that there are.",
+    ),
+    "agreement-unknown": Kind(
+        404,
+        "The case has no such agreement",
+        "GET /api/v1/cases/{number}/agreements lists those that it has.",
+    ),
+    "agreement-decided": Kind(
+        409,
+        "A court is asked, or has decided, already",
+        "Word the agreement anew if the parties agree on something else.",
+    ),
+    "agreement-not-applied": Kind(
+        409,
+        "No court is asked",
+        "Ask one first with POST /api/v1/cases/{number}/agreements/{agreement}/confirmation.",
+    ),
+    "parties-missing": Kind(
+        422, "An agreement has two parties", "Name two at least, by their roles."
+    ),
     "key-reused": Kind(
         422,
         "The Idempotency-Key is another request's",
@@ -564,6 +674,11 @@ _NAMES = {
     "unknown_kind": "kind-unknown", "unknown_party": "party-unknown",
     "unknown_visit": "return-visit-unknown", "unknown_attachment": "attachment-unknown",
     "unknown_retention": "retention-unknown",
+    "unknown_whistle": "whistle-unknown", "unknown_call": "call-unknown",
+    "not_caller": "not-caller-of-whistle", "not_ended": "whistle-not-ended",
+    "unknown_member": "member-unknown", "unknown_plan_step": "plan-step-unknown",
+    "unknown_referral": "referral-unknown", "unknown_team": "team-unknown",
+    "unknown_agreement": "agreement-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",
     "withdrawn_resource": "resource-withdrawn", "unknown_leave": "leave-unknown",

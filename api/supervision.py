@@ -6,15 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Path, Query, Response
 from sqlalchemy import Connection
 
-from api import examples
+from api import acting, examples
 from api.access import Who, may
 from api.answers import NO_STORE, Json
 from api.calendars import WRITE
 from api.deps import Db
 from api.once import Once
-from api.problems import Problem, documented
+from api.problems import documented
 from api.schemas import BIGGEST, Word
-from api.schemas_clocks import Acting, OrderAnswer, OrderClose, OrderIssue, Orders, OrderShown
+from api.schemas_clocks import OrderAnswer, OrderClose, OrderIssue, Orders, OrderShown
 from data import cases, supervision
 from data.supervision import Order
 
@@ -75,7 +75,7 @@ async def issue(
         order = supervision.issue(
             connection, asked.incident,
             organisation_id=_number(connection, asked.organisation),
-            issuer_id=_acting(connection, who, asked), reason=asked.reason, actor=who.name,
+            issuer_id=acting.number(connection, who, asked), reason=asked.reason, actor=who.name,
             at=datetime.now(UTC),
         )  # fmt: skip
         return Json(_shown(order), 201, {"Location": f"{router.prefix}/{order.id}", **NO_STORE})
@@ -118,7 +118,7 @@ async def answer(
 
     def work(connection: Connection) -> Response:
         order = supervision.answer(
-            connection, number, said.answer, organisation_id=_acting(connection, who, said),
+            connection, number, said.answer, organisation_id=acting.number(connection, who, said),
             actor=who.name, at=datetime.now(UTC),
         )  # fmt: skip
         return Json(_shown(order), 201, NO_STORE)
@@ -141,22 +141,12 @@ async def close(
 
     def work(connection: Connection) -> Response:
         order = supervision.close(
-            connection, number, organisation_id=_acting(connection, who, said), actor=who.name,
-            outcome=said.outcome, at=datetime.now(UTC),
+            connection, number, organisation_id=acting.number(connection, who, said),
+            actor=who.name, outcome=said.outcome, at=datetime.now(UTC),
         )  # fmt: skip
         return Json(_shown(order), headers=NO_STORE)
 
     return await once(work)
-
-
-def _acting(connection: Connection, who: Who, said: Acting) -> int:
-    """The organisation that the caller acts for: the account's, or the one named if it has none."""
-    acting = _number(connection, said.acting) if said.acting else who.organisation_id
-    if acting is None:
-        raise Problem("acting-unknown", field="acting")
-    if who.organisation_id is not None and acting != who.organisation_id:
-        raise Problem("acting-for-another", field="acting")
-    return acting
 
 
 def _number(connection: Connection, code: str) -> int:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import asking, cases
+from data import asking, cases, return_visits
 from data.cases import CaseError, Move
 
 NEAR_M = 200.0
@@ -56,10 +56,6 @@ _JOIN = text("""
 WITH people AS (UPDATE party SET incident_id = :into WHERE report_id = ANY (:reports))
 UPDATE report SET incident_id = :into WHERE id = ANY (:reports)
 """)
-_NOT_ASKED = text("""
-UPDATE return_visit SET ended = clock_timestamp(), outcome = 'withdrawn'
-WHERE incident_id = :id AND report_id = ANY (:reports) AND ended IS NULL
-""")
 _LAST_MERGE = text("""
 SELECT data FROM case_step WHERE incident_id = :id AND action = 'merge' ORDER BY id DESC LIMIT 1
 """)
@@ -110,16 +106,25 @@ def _ended(case: RowMapping) -> CaseError:
     )  # fmt: skip
 
 
-_INTO = text("SELECT merged_into FROM incident WHERE id = :id")
-_BACK = text("""
+_WHOLE = text("""
 WITH RECURSIVE whole AS (
-    SELECT CAST(:into AS bigint) AS id
+    SELECT CAST(:id AS bigint) AS id
     UNION
     SELECT i.merged_into FROM whole JOIN incident i ON i.id = whole.id
     WHERE i.merged_into IS NOT NULL
 )
-UPDATE report SET incident_id = :case
-WHERE id = ANY (:reports) AND incident_id IN (SELECT id FROM whole)
+SELECT id FROM whole ORDER BY id
+""")
+# With their people, who are not asked about the other case any more.
+_BACK = text("""
+WITH back AS (
+    UPDATE report SET incident_id = :case
+    WHERE id = ANY (:reports) AND incident_id = ANY (:whole) RETURNING id
+), people AS (
+    UPDATE party SET incident_id = :case WHERE report_id IN (SELECT id FROM back)
+)
+UPDATE return_visit SET ended = clock_timestamp(), outcome = 'withdrawn'
+WHERE report_id IN (SELECT id FROM back) AND ended IS NULL RETURNING incident_id
 """)
 _HEIR = text("""
 WITH RECURSIVE heirs AS (
@@ -141,15 +146,14 @@ def unmerge(connection: Connection, number: int, asked: Move) -> int:
     CaseError
         There is no such case, or it is part of none.
     """
-    into = connection.execute(_INTO, {"id": number}).scalar()
-    for each in sorted({number, into or number}):  # in the order in which merging takes them
-        cases.hold(connection, each)
+    whole = _hold_whole(connection, number)
     case = cases.hold(connection, number)
-    if into is None or case["merged_into"] != into:
+    into = case["merged_into"]
+    if into is None:
         raise CaseError("not_merged", f"Case {number} is part of no other case.")
     data = connection.execute(_LAST_MERGE, {"id": number}).scalar_one()
-    back = {"into": into, "case": number, "reports": data["reports"]}
-    connection.execute(_BACK, back)
+    back = {"whole": whole, "case": number, "reports": data["reports"]}
+    asking_less = set(connection.execute(_BACK, back).scalars())
     heir = connection.execute(_HEIR, {"id": case["organisation_id"]}).scalar_one()
     after = {
         **{name: case[name] for name in ("level", "kind")}, "organisation_id": heir,
@@ -158,4 +162,21 @@ def unmerge(connection: Connection, number: int, asked: Move) -> int:
     step = cases.write(connection, case, replace(asked, action="unmerge", data=data), after)
     freed = replace(asked, action="note", acting=None, seen=None, data={"unmerged": number})
     cases.move(connection, into, freed)
+    for other in sorted(asking_less):
+        return_visits.conclude(connection, other, actor=asked.actor)
+    if data["stage"] == "return_visit":
+        asking.begin(connection, number)
+        return_visits.conclude(connection, number, actor=asked.actor)
     return step
+
+
+def _hold_whole(connection: Connection, number: int) -> list[int]:
+    """The case and those it became part of, one in another, locked in the order of merging."""
+    held: set[int] = set()
+    while True:
+        whole = list(connection.execute(_WHOLE, {"id": number}).scalars())
+        if held.issuperset(whole):
+            return whole
+        for each in whole:
+            cases.hold(connection, each)
+        held.update(whole)

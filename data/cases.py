@@ -24,7 +24,7 @@ class CaseError(DispatchError):
 
     `reason` is one of unknown_case, not_allowed, moved_on, not_accountable, reason_missing,
     unknown_organisation, unknown_kind, circular, highest_level, not_lower, still_under_way,
-    same_organisation, not_settled.
+    same_organisation, not_settled, whistle_open, referral_open.
     """
 
 
@@ -54,6 +54,14 @@ class Move:
     level: int | None = None
     seen: int | None = None
     data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does something: the actor, and the organisation for which they act, by its number."""
+
+    actor: str
+    acting: int
 
 
 # --- moving on ------------------------------------------------------------------------------------
@@ -209,9 +217,10 @@ def _check(connection: Connection, case: RowMapping, action: Action, asked: Move
     if action.needs_reason:
         refusals.need(asked.reason, "reason", f"To {asked.action.replace('_', ' ')} a case")
     if action.accountable and asked.acting is not None:
-        _answers(connection, case, asked.acting)
+        check_answers(connection, case, asked.acting)
     if asked.action in ("resolve", "reject", "merge"):
         _nobody_under_way(connection, case["id"])
+        _nothing_unfinished(connection, case["id"])
 
 
 def _moved_on(case: RowMapping, last: RowMapping) -> CaseError:
@@ -253,7 +262,7 @@ SELECT EXISTS (SELECT FROM above WHERE id = :acting)
 """)
 
 
-def _answers(connection: Connection, case: RowMapping, acting: int) -> None:
+def check_answers(connection: Connection, case: RowMapping, acting: int) -> None:
     """Raise unless the organisation answers for the case, is above the one that does, or is the
     centre of its place.
     """
@@ -277,6 +286,29 @@ def _nobody_under_way(connection: Connection, number: int) -> None:
     asked = {"id": number, "active": list(ACTIVE)}
     if tasks := connection.execute(_UNDER_WAY, asked).mappings().all():
         raise refusals.still_under_way(number, tasks)
+
+
+_UNFINISHED = text("""
+SELECT 'whistle' AS what, w.id, o.name AS whose
+FROM whistle w JOIN organisation o ON o.id = w.caller_id
+WHERE w.incident_id = :id AND w.ended IS NULL
+UNION ALL
+SELECT 'referral', r.id, o.name FROM referral r JOIN organisation o ON o.id = r.receiver_id
+WHERE r.incident_id = :id AND r.ended IS NULL
+LIMIT 1
+""")
+
+
+def _nothing_unfinished(connection: Connection, number: int) -> None:
+    """Raise while organisations are called to the case, or another body has it."""
+    found = connection.execute(_UNFINISHED, {"id": number}).mappings().first()
+    if found is not None:
+        raise CaseError(
+            f"{found['what']}_open",
+            f"Case {number} has an open {found['what']}, {found['id']}, with {found['whose']}; "
+            "end it first.",
+            number=found["id"],
+        )
 
 
 # --- what it does ---------------------------------------------------------------------------------

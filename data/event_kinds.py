@@ -3,6 +3,7 @@
 Streams may listen for any word; subscriptions are refused a kind that nobody will ever tell.
 """
 
+from data import agreements, referral_rules, whistle_rules
 from data.schema.dispatch import ACTIVE, ATTENDANCES, ENDED
 from data.schema.visits import VISIT_STATES
 from data.stages import ACTIONS
@@ -12,7 +13,6 @@ TEST = "subscription.test"  # the one kind that goes to a single subscriber, ask
 KINDS: dict[str, str] = {
     "report.received": "a report came in",
     "report.confirmed": "the grid of a report was confirmed",
-    "incident.closed": "an incident was closed",
     **{each.told: f"a case: {action.replace('_', ' ')}" for action, each in ACTIONS.items()},
     "clock.warned": "a time is nearly over",
     "clock.late": "a time is over",
@@ -51,5 +51,24 @@ KINDS: dict[str, str] = {
     "watch.ended": "readings of a place are good again",
     "assessment.drafted": "an assessment was drafted",
     "assessment.decided": "an assessment was decided",
+    **{told: f"a whistle: {what}" for what, told in whistle_rules.TOLD.items()},
+    **{told: f"a referral: {what}" for what, told in referral_rules.TOLD.items()},
+    **{told: f"an agreement: {what}" for what, told in agreements.TOLD.items()},
+    **{
+        f"party.{state}": f"somebody of a case: {state.replace('_', ' ')}"
+        for state in (
+            "added",
+            "withdrawn",
+            "erased",
+        )
+    },
+    **{
+        f"visit.{state}": f"a return visit: {state.replace('_', ' ')}"
+        for state in (
+            "answered",
+            "tried",
+        )
+    },
+    "retention.changed": "how long people are kept was changed",
     TEST: "a test that a subscriber asked for",
 }

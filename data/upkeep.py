@@ -10,12 +10,16 @@ from data import (
     events,
     people,
     positions,
+    referral_rules,
+    referrals,
     requests,
     return_visits,
     supervision,
     timers,
     visit_plans,
     watching,
+    whistle_rules,
+    whistles,
 )
 from data.settings import settings
 
@@ -48,6 +52,10 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
 
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
+for _clock in whistle_rules.CLOCKS:
+    timers.on("late", _clock, whistles.escalate)
+for _clock in referral_rules.CLOCKS:
+    timers.on("late", _clock, referrals.escalate)
 
 # What cannot wait for its hour: called every moment by every worker, again until it returns 0.
 ALWAYS: dict[str, Callable[[Connection], int]] = {

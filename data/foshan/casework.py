@@ -1,12 +1,14 @@
 """Cases of the demonstration at every stage, taken there step by step as people would."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
-from data import case_merging, cases, reports
+from data import case_merging, cases, parties, reports
 from data.cases import Move
+from data.foshan import joint_work
+from data.parties import Person
 from data.reports import NewReport
 
 ACTOR = "演示受理台"
@@ -20,6 +22,8 @@ class Way(NamedTuple):
     kind: str | None
     said: str
     steps: tuple[tuple[str, dict[str, Any]], ...] = ()
+    together: Callable[[Connection, int], None] | None = None  # with other bodies, after that
+    contact: str | None = None  # to ask in the end whether it is solved; null: nobody can be
 
 
 def _do(action: str, reason: str = "", **facts: Any) -> tuple[str, dict[str, Any]]:
@@ -27,22 +31,26 @@ def _do(action: str, reason: str = "", **facts: Any) -> tuple[str, dict[str, Any
 
 
 _BEGUN = (_do("accept"), _do("start"))
+NOISE = Way("噪音扰民", "工地半夜施工", (*_BEGUN, _do("resolve", "已责令整改，夜间停工")))
 WAYS = (
     Way(None, "巷口有积水，请来看看"),
     Way("邻里纠纷", "楼上漏水，赔偿谈不拢"),
     Way("占道经营", "夜市占道，消防车无法通行", (_do("decline", "属住建管理，非本单位职责"),)),
     Way("消费纠纷", "商家拒绝退还预付卡余额", (_do("accept"),)),
     Way("路面破损", "路面塌陷，已围挡", _BEGUN),
-    Way("劳资纠纷", "二十余名工人工资未发", (*_BEGUN, _do("consult", "请人社、住建一同会商"))),
+    Way("劳资纠纷", "二十余名工人工资未发", _BEGUN, joint_work.called),
     Way("土地纠纷", "两村因机耕路通行权起争执", (
         *_BEGUN, _do("escalate", "涉及两个村，网格内无法解决"))),
+    Way("土地纠纷", "机耕路塌陷，两村各执一词", _BEGUN, joint_work.settled),
+    Way("邻里纠纷", "阳台搭建遮挡采光", _BEGUN, joint_work.referred),
     Way("物业纠纷", "电梯停运一周，业主聚集", (
         _do("accept"), _do("transfer", "维修资金由住建审批", organisation="housing-440600"))),
-    Way("噪音扰民", "工地半夜施工", (*_BEGUN, _do("resolve", "已责令整改，夜间停工"))),
+    NOISE,
     Way("垃圾堆放", "楼道杂物无人清运", (
         *_BEGUN, _do("resolve", "已清运"), _do("reopen", "第二天又堆满"))),
     Way("井盖缺失", "井盖缺失", (
-        *_BEGUN, _do("resolve", "已补装井盖"), _do("close", "已补装井盖"))),
+        *_BEGUN, _do("resolve", "已补装井盖"))),
+    Way("路灯故障", "路灯不亮", (*_BEGUN, _do("resolve", "已更换灯具")), contact="随手拍小程序"),
 )  # fmt: skip
 
 
@@ -59,7 +67,7 @@ def load(engine: Engine) -> None:
         places = _places(connection, TIMES * len(WAYS))
         for number, place in enumerate(places):
             _take(connection, number, WAYS[number % len(WAYS)], place)
-        one, two = (_open(connection, f"twin-{n}", WAYS[8], places[0]) for n in (1, 2))
+        one, two = (_open(connection, f"twin-{n}", NOISE, places[0]) for n in (1, 2))
         case_merging.merge(connection, two, one, Move("merge", ACTOR, reason="同一工地"))
 
 
@@ -77,6 +85,8 @@ def _open(connection: Connection, name: str, way: Way, place: Any) -> int:
         x=place.lon, y=place.lat, datum="wgs84", channel="walk-in",
     )  # fmt: skip
     number, _ = reports.submit(connection, new)
+    if way.contact is not None:
+        parties.came_with(connection, number, Person(contact=way.contact), actor=ACTOR)
     return number
 
 
@@ -84,3 +94,5 @@ def _take(connection: Connection, number: int, way: Way, place: Any) -> None:
     case = _open(connection, f"case-{number}", way, place)
     for action, facts in way.steps:
         cases.move(connection, case, Move(action, ACTOR, **facts))
+    if way.together:
+        way.together(connection, case)

@@ -19,10 +19,12 @@ from data.schema import (
     messages,
     people,
     records,
+    referrals,
     reports,
     resources,
     visits,
     watched,
+    whistles,
 )
 from data.schema.base import Base
 
@@ -37,8 +39,10 @@ __all__ = [
     "messages",
     "people",
     "records",
+    "referrals",
     "reports",
     "resources",
     "visits",
     "watched",
+    "whistles",
 ]

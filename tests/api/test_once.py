@@ -220,14 +220,15 @@ def test_without_a_key_no_statement_is_added(
     statements: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
+        # Others look for events, or draw the ground, meanwhile.
+        if statement == "SELECT 1" or "request" in statement:
+            statements.append(statement)
 
-    writing = client.app.state.database._threads  # others look for events and draw maps meanwhile
-    event.listen(writing, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         client.post("/work", headers={"Idempotency-Key": key} if key else {})
     finally:
-        event.remove(writing, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
     assert len(statements) == (3 if key else 1)
 
 

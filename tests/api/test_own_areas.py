@@ -29,6 +29,7 @@ NUMBERED = {
     "assignments": "assignment", "deployments": "deployment", "supervision": "supervision",
     "visits/plans": "plan", "visits/return": "return visit", "visits": "visit",
     "watched": "watched", "attachments": "attachment", "records": "record",
+    "whistles": "whistle", "referrals": "referral",
 }  # fmt: skip
 # What a question needs beside the number.
 QUERY = {f"{API}/watched/{{number}}/readings": {"metric": "wages_overdue_days"}}
@@ -48,6 +49,18 @@ class Village:
         return {"lon": lon, "lat": lat, "datum": "wgs84"}
 
 
+def organisations(engine: Engine) -> None:
+    """A centre of the town, and police whom it can call."""
+    with engine.begin() as connection:
+        connection.execute(
+            text("""
+                INSERT INTO organisation (code, name, role, area_id)
+                SELECT 'town', '镇综治中心', 'centre', id FROM area WHERE layer = 'town'
+                UNION ALL SELECT 'police', '派出所', 'six', NULL
+            """)
+        )
+
+
 def made(client: TestClient, path: str, body: Any) -> dict[str, Any]:
     answer = client.post(f"{API}/{path}", json=body)
     assert answer.status_code in (200, 201), (path, answer.text)
@@ -56,6 +69,7 @@ def made(client: TestClient, path: str, body: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def villages(client: TestClient, engine: Engine) -> list[Village]:
+    organisations(engine)
     return [
         _filled(client, engine, Village(GRIDS[4 * n], 0.2 + 2 * n), VILLAGES[n])
         for n in (OWN, OTHER)
@@ -75,6 +89,10 @@ def _filled(client: TestClient, engine: Engine, village: Village, code: str) -> 
     sent = {"send": [{"resource": found["resource"]}], "actor": "test"}
     told = made(client, f"incidents/{found['incident']}/dispatches", sent)
     found["assignment"] = told["assignments"][0]["id"]
+    for step in ({"action": "assign", "organisation": "town"}, {"action": "accept"}):
+        made(client, f"cases/{found['incident']}/steps", step)
+    case = {"case": found["incident"], "what": "会商", "acting": "town"}
+    found["whistle"] = made(client, "whistles", case | {"organisations": ["police"]})["number"]
     planned = site(village.column, 0.5, shift(1))
     plan = {"name": code, "sites": [planned], "people": {"kinds": ["grid_lead"]}}
     found["deployment"] = made(client, "deployments", plan)["id"]

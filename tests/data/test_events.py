@@ -274,7 +274,7 @@ def test_filters_and_subscriptions_choose_alike(
 
 def test_a_test_goes_to_one_subscriber_alone(engine: Engine) -> None:
     with engine.begin() as connection:
-        new = NewSubscription("webhook", "http://x.example", kinds=["incident.closed"])
+        new = NewSubscription("webhook", "http://x.example", kinds=["case.closed"])
         one, _ = subscriptions.add(connection, new)
         two, _ = subscriptions.add(connection, NewSubscription("webhook", "http://x.example"))
         subscriptions.test(connection, one)
@@ -352,5 +352,5 @@ _SAID = re.compile(
 def test_every_kind_that_is_written_is_in_the_registry() -> None:
     sources = [path.read_text("utf-8") for path in (ROOT / "data").glob("**/*.py")]
     said = {a or b for source in sources for a, b in _SAID.findall(source)}
-    assert {"report.received", "incident.closed", "resource.moved", "attendance.planned"} <= said
+    assert {"report.received", "resource.moved", "attendance.planned"} <= said
     assert said <= KINDS.keys()

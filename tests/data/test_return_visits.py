@@ -237,6 +237,22 @@ def test_merged_while_it_is_asked_about_they_are_asked_about_the_other(
     assert says(connection, part, True) == "closed"
 
 
+def test_taken_out_of_a_case_that_is_part_of_a_third_they_are_asked_about_their_own(
+    connection: Connection,
+) -> None:
+    third, second, first = (opened(connection, caller()) for _ in range(3))
+    do(connection, first, "resolve")
+    for part, whole in ((first, second), (second, third)):
+        case_merging.merge(connection, part, whole, Move("merge", "us", reason="同一处"))
+    do(connection, third, "resolve")
+    assert len(due(connection, third)) == 3
+    assert says(connection, second, True) == says(connection, third, True) == "return_visit"
+    case_merging.unmerge(connection, first, Move("unmerge", "us", reason="两处"))
+    assert (stage(connection, third), stage(connection, first)) == ("closed", "return_visit")
+    assert [row["report"] for row in due(connection, first)] == [first]
+    assert {p["report"] for p in parties.of_case(connection, third)} == {second, third}
+
+
 def test_a_withdrawn_reporter_is_not_asked(connection: Connection) -> None:
     number = opened(connection, caller(), caller())
     do(connection, number, "resolve")

@@ -22,7 +22,8 @@ OPEN = {
     },
     "what holds everywhere": {
         "source", "organisation", "resource_kind", "skill", "shift", "dispatch_rule", "case_kind",
-        "responsibility", "calendar", "calendar_day", "service_time", "watch_rule", "retention",
+        "responsibility", "red_grid", "calendar", "calendar_day", "service_time", "watch_rule",
+        "retention",
     },
     "a power of its own": {"account", "account_role", "session", "token", "audit", "person_deed"},
     "of the program": {"intake", "request", "subscription", "message"},

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.api.live import serving
+from tests.doors import HEADERS
 from tests.web.visits import SHOTS, Visit, inside, needs_browser
 
 pytestmark = needs_browser
@@ -20,9 +21,10 @@ def base(database_url: str) -> Iterator[str]:
 
 def test_a_reporter_says_that_it_is_not_solved(base: str, browser: Browser) -> None:
     sent = {"source": "12345", "address": "魁奇东路88号", "reporter": {"contact": "web"}}
-    report = httpx.post(f"{base}/api/v1/reports", json=sent).json()
+    api = httpx.Client(base_url=f"{base}/api/v1", headers=HEADERS)
+    report = api.post("/reports", json=sent).json()
     body = {"action": "resolve", "reason": "已更换井盖，并清理了路面"}
-    done = httpx.post(f"{base}/api/v1/cases/{report['incident']}/steps", json=body)
+    done = api.post(f"/cases/{report['incident']}/steps", json=body)
     assert done.json()["stage"] == "return_visit"
     visit = Visit(browser, "phone")
     page = visit.page
@@ -42,5 +44,5 @@ def test_a_reporter_says_that_it_is_not_solved(base: str, browser: Browser) -> N
     expect(page.locator(".stage")).to_have_text("重新办理")
     expect(page.locator("form")).to_have_count(0)
     visit.close()
-    case = httpx.get(f"{base}/api/v1/cases/{report['incident']}").json()
+    case = api.get(f"/cases/{report['incident']}").json()
     assert (case["stage"], case["reopened"]) == ("triaged", 1)

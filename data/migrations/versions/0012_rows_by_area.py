@@ -8,7 +8,7 @@ from sqlalchemy.exc import ProgrammingError
 from data.server_programs import ServerError
 
 revision = "0012"
-down_revision = "0007"
+down_revision = "0008"
 
 ROLES = ("wangge_app", "wangge_city")
 FUNCTIONS = (

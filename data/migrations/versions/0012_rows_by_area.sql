@@ -94,7 +94,12 @@ FROM (VALUES
     ('device', 'resource', 'resource_id'),
     ('record_change', 'record', 'record_id'), ('visit_proof', 'visit', 'visit_id'),
     ('watched_reading', 'watched_place', 'place_id'), ('watch_episode', 'watched_place', 'place_id'),
-    ('deployment_shift', 'deployment_site', 'site_id')
+    ('deployment_shift', 'deployment_site', 'site_id'),
+    ('whistle', 'incident', 'incident_id'), ('referral', 'incident', 'incident_id'),
+    ('agreement', 'incident', 'incident_id'), ('referral_step', 'referral', 'referral_id'),
+    ('whistle_call', 'whistle', 'whistle_id'), ('whistle_step', 'whistle', 'whistle_id'),
+    ('whistle_member', 'whistle', 'whistle_id'), ('whistle_visit', 'whistle', 'whistle_id'),
+    ('whistle_plan_step', 'whistle', 'whistle_id')
 ) AS kept (of, parent, key);
 
 -- Theirs who were sent as well as theirs to whom they were sent.
