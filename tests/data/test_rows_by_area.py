@@ -1,16 +1,19 @@
 """The database shows the service no rows of areas that were not granted, whatever it asks for."""
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, make_url, pool, text
 from sqlalchemy.exc import ProgrammingError
 
 from data import reports
+from data.migrate import downgrade, upgrade
 from data.reports import NewReport
 from data.schema import Base
+from data.server_programs import ServerError
 from tests import people
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
 
@@ -187,3 +190,36 @@ def test_helpers_are_seen_by_whom_they_help_and_help_where_they_were_sent(
     assert {v: seen(v)["resource"] for v in VILLAGES} == {
         v: before[v]["resource"] for v in VILLAGES
     }
+
+
+def test_a_login_without_rights_is_told_what_its_administrator_has_to_run(
+    server_url: str, make_database: Any
+) -> None:
+    login = f"wangge_plain_{os.getpid()}"
+    made = make_url(make_database())
+    admin = create_engine(server_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    inside = create_engine(made, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT")
+    plain = made.set(username=login, password="plain").render_as_string(hide_password=False)
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {login} LOGIN PASSWORD 'plain'"))
+    try:
+        downgrade(made.render_as_string(hide_password=False), "base")
+        with inside.connect() as connection:  # the extensions stay the administrator's
+            connection.execute(text("DROP TABLE alembic_version"))
+            connection.execute(text(f"GRANT ALL ON SCHEMA public TO {login}"))
+            for name in ("postgis", "btree_gist", "pg_trgm"):
+                connection.execute(text(f"CREATE EXTENSION IF NOT EXISTS {name}"))
+        with pytest.raises(ServerError, match=f"GRANT wangge_city TO {login}") as told:
+            upgrade(plain)
+        asked = (
+            str(told.value).partition("once: ")[2].replace("CREATE ROLE wangge_app NOLOGIN;", "")
+        )
+        with admin.connect() as connection:
+            connection.execute(text(asked.replace("CREATE ROLE wangge_city NOLOGIN;", "")))
+        upgrade(plain)
+        with create_engine(plain, connect_args={"options": "-c role=wangge_app"}).connect() as c:
+            assert count(c) == dict.fromkeys(CLOSED, 0)
+    finally:
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {made.database} WITH (FORCE)"))
+            connection.execute(text(f"DROP ROLE {login}"))
