@@ -271,6 +271,12 @@ KINDS: dict[str, Kind] = {
         "The member permission says what is missing; who gives accounts can grant a role that has "
         "it.",
     ),
+    "outside-areas": Kind(
+        403,
+        "It lies outside the areas",
+        "It would belong to an area for which this account or token is not permitted to do it; let "
+        "somebody do it who is, such as the level above.",
+    ),
     "cross-site": Kind(
         403,
         "Another site's page asked",

@@ -9,7 +9,12 @@ from uuid import uuid4
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from psycopg.errors import UndefinedColumn, UndefinedFunction, UndefinedTable
+from psycopg.errors import (
+    InsufficientPrivilege,
+    UndefinedColumn,
+    UndefinedFunction,
+    UndefinedTable,
+)
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException as StarletteHTTPException
@@ -140,12 +145,23 @@ def _sentence(message: str) -> str:
 def of_database(error: Exception) -> Problem | None:
     """The problem that an error of the database is, if it is one that passes."""
     if isinstance(error, DBAPIError):
-        if isinstance(error.orig, UndefinedTable | UndefinedColumn | UndefinedFunction):
+        if _is_by_policy(error.orig):
+            return Problem("outside-areas")
+        # Tables of another version are there without what this one granted.
+        other_tables = UndefinedTable | UndefinedColumn | UndefinedFunction | InsufficientPrivilege
+        if isinstance(error.orig, other_tables):
             return Problem("not-ready", headers={"Retry-After": "30"})
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
     away = PoolTimeout | PendingRollbackError | ServerError | OSError
     return _unavailable() if isinstance(error, away) else None
+
+
+def _is_by_policy(error: BaseException | None) -> bool:
+    """Whether a row was refused, not a table; the message would be in the server's language."""
+    if not isinstance(error, InsufficientPrivilege):
+        return False
+    return error.diag.source_function == "ExecWithCheckOptions"
 
 
 def _unavailable() -> Problem:
@@ -155,7 +171,8 @@ def _unavailable() -> Problem:
 def unexpected(error: Exception) -> Problem:
     """The problem that stands for an error of ours; the log has the error under the same number."""
     if problem := of_database(error):
-        log.warning("The database does not answer: %s", error)
+        if problem.status_code >= 500:
+            log.warning("The database does not answer: %s", error)
         return problem
     number = uuid4().hex[:12]
     log.error("Unexpected error %s", number, exc_info=error)

@@ -91,7 +91,7 @@ class Confirmation(Incoming):
 
 @router.post(
     "",
-    dependencies=[may("report.write")],
+    dependencies=[may("report.write", everywhere=True)],  # it is taken in wherever it happened
     status_code=201,
     summary="Take a report in, exactly once",
     responses={
