@@ -236,7 +236,10 @@ def test_what_cannot_be_done_says_what_can(connection: Connection) -> None:
     number = opened(connection, "noise")
     error = refused("not_allowed", lambda: do(connection, number, "accept"))
     assert error.facts["allowed"] == allowed("triaged") and "triaged" in str(error)
-    refused("reason_missing", lambda: do(connection, number, "escalate", reason=" "))
+    for nothing in (" ", "\u200b\u2060", "\u202e"):
+        refused(
+            "reason_missing", lambda said=nothing: do(connection, number, "escalate", reason=said)
+        )
     refused("unknown_organisation", lambda: do(connection, number, "assign", organisation="none"))
     refused("unknown_kind", lambda: do(connection, number, "triage", kind="none"))
     refused("unknown_case", lambda: do(connection, 2**62, "note"))
