@@ -98,6 +98,7 @@ async def read(number: Of, db: Db, who: Who = may("case.read")) -> Response:
             "team-unknown",
             "layer-unknown",
             "calendar-refused",
+            "person-invalid",
             *POSITION,
         ),
     },

@@ -65,7 +65,8 @@ def test_a_case_goes_to_court_and_its_outcome_comes_back(client: TestClient) -> 
 
 def test_110_hands_over_what_is_not_the_polices(client: TestClient) -> None:
     report = {"source": "110", "external_id": "J1", "kind": "邻里纠纷", "lon": WEST + 0.2 * STEP,
-              "lat": SOUTH + 0.2 * STEP, "datum": "wgs84"}  # fmt: skip
+              "lat": SOUTH + 0.2 * STEP, "datum": "wgs84",
+              "reporter": {"phone": "13800000000"}}  # fmt: skip
     body = {"kind": "police_call", "direction": "in", "receiver": "town", "acting": "police"}
     made = offer(client, None, report=report, **body)
     assert made.status_code == 201, made.text
@@ -76,6 +77,9 @@ def test_110_hands_over_what_is_not_the_polices(client: TestClient) -> None:
     found = client.get(f"{API}/cases/{case}").json()
     assert (found["stage"], found["organisation"]["code"]) == ("assigned", "town")
     assert take(client, number, "conclude", "town", resolves=True).json()["state"] == "concluded"
+    assert stage(client, case) == "return_visit"  # the caller's telephone came with it
+    nobody = {**report, "external_id": "J2", "reporter": {"phone": "none"}}
+    problem(offer(client, None, report=nobody, **body), 422, "person-invalid")
     given = client.get(f"{API}/referrals", params={"giver": "police", "kind": "police_call"})
     assert [each["number"] for each in given.json()["referrals"]] == [number]
 
