@@ -162,6 +162,18 @@ def add_token(
     console.out.print(secret, soft_wrap=True, highlight=False)
 
 
+@people.command("rotate-key")
+@guarded
+def rotate_key() -> None:
+    """Add a key for personal data; the older ones still open what they sealed."""
+    from data import audit, personal
+
+    with ready().begin() as connection:
+        audit.record(connection, "command line", "account rotate-key")
+        there = personal.rotate()
+    console.out.print(f"A new key seals from now on; there are {there}. Keep a copy of the file.")
+
+
 @chain.command("verify")
 @guarded
 def verify_audit(

@@ -83,14 +83,20 @@ def _same_origin(request: Request) -> None:
 SignedIn = Annotated[Who, Depends(_who)]
 
 
-def may(permission: str) -> Any:
-    """What a route demands of its caller, as a parameter `who: Who = may("case.write")`."""
+def may(permission: str, *, everywhere: bool = False) -> Any:
+    """What a route demands of its caller, as a parameter `who: Who = may("case.write")`.
+
+    It sees the areas for which the caller is permitted that; `everywhere`: all of them, for the
+    route itself chooses what it shows.
+    """
 
     async def permitted(who: SignedIn, db: Db) -> Who:
         if not who.may(permission):
             acting.set(replace(who, deed=f"{who.deed} refused"))
             await db.write(_nothing)
             raise Problem("not-permitted", permission=permission)
+        who = replace(who, areas=None if everywhere else who.grants[permission])
+        acting.set(who)
         return who
 
     permitted.permission = permission  # type: ignore[attr-defined]

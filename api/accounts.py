@@ -26,7 +26,7 @@ from api.schemas_accounts import (
     TokenMade,
     TokensShown,
 )
-from data import accounts, areas_named, audit
+from data import accounts, audit, territory
 from data.accounts import Grant
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
@@ -189,7 +189,7 @@ async def make_token(
             given.name,
             given.permissions,
             actor=who.name,
-            area_id=_area(connection, given.area),
+            area_id=territory.id_of(connection, given.area),
             organisation=given.organisation,
             expires=given.expires,
         )
@@ -248,16 +248,7 @@ async def deeds(
 
 
 def _grants(connection: Connection, given: Sequence[Given]) -> list[Grant]:
-    return [Grant(each.role, _area(connection, each.area)) for each in given]
-
-
-def _area(connection: Connection, spelt: str | None) -> int | None:
-    if spelt is None:
-        return None
-    found = areas_named.find(connection, [spelt])[spelt]
-    if isinstance(found, str):
-        raise Problem("area-unknown", f"{found[:1].upper()}{found[1:]}.", field="area")
-    return found.id
+    return [Grant(each.role, territory.id_of(connection, each.area)) for each in given]
 
 
 def _of_another(number: int, who: Who) -> None:

@@ -20,7 +20,7 @@ from api.schemas_referrals import (
     ConfirmationAsk,
     ConfirmationDecide,
 )
-from data import agreements, cases
+from data import agreements, case_lists
 from data.agreements import Decision, Wording
 
 router = APIRouter(prefix="/api/v1/cases/{number}/agreements", tags=["referrals"])
@@ -38,7 +38,7 @@ async def listed(number: Number, db: Db, who: Who = may("case.read")) -> Respons
     """Every version of each; the highest holds."""
 
     async with db.snapshot() as run:
-        if await run(cases.get, number) is None:
+        if await run(case_lists.get, number) is None:
             raise Problem("case-unknown", f"There is no case {number}.", field="number")
         return await run(_all, number)
 
@@ -120,7 +120,9 @@ async def apply(
 async def decide(
     number: Number,
     agreement: Which,
-    asked: Annotated[ConfirmationDecide, Body(openapi_examples=examples.of("decision_request"))],
+    asked: Annotated[
+        ConfirmationDecide, Body(openapi_examples=examples.of("confirmation_decision_request"))
+    ],
     once: Once,
     who: Who = may("referral.write"),
 ) -> Response:

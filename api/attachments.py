@@ -21,7 +21,7 @@ from api.problems import Problem, documented
 from api.schemas import Line
 from api.schemas_people import BIGGEST, Why
 from api.schemas_return_visits import Attachment, Attachments
-from data import attachments, cases, pictures
+from data import attachments, case_lists, pictures
 from data.settings import settings
 
 router = APIRouter(prefix="/api/v1", tags=["attachments"])
@@ -116,7 +116,7 @@ async def listed(number: Number, db: Db, who: Who = may("case.read")) -> Respons
     """Those that were not withdrawn, oldest first."""
 
     def look(connection: Connection) -> dict[str, Any]:
-        if cases.get(connection, number) is None:
+        if case_lists.get(connection, number) is None:
             raise Problem("case-unknown", f"There is no case {number}.", field="number")
         rows = attachments.of_case(connection, number)
         return {"case": number, "attachments": [_shown(row) for row in rows]}

@@ -23,7 +23,7 @@ from api.schemas_cases import (
     RulePut,
     Rules,
 )
-from data import areas_named, case_catalogue
+from data import case_catalogue, territory
 from data.case_catalogue import Answering, Kind
 
 router = APIRouter(prefix="/api/v1", tags=["catalogue"])
@@ -122,7 +122,7 @@ async def put_rule(
     """For a kind with all below it, in an area, at a level; an equal rule gives way to it."""
 
     def work(connection: Connection) -> Response:
-        area_id = _area(connection, asked.area)
+        area_id = territory.id_of(connection, asked.area)
         rule = Answering(asked.organisation, asked.kind, area_id, asked.level)
         case_catalogue.put_rule(
             connection, rule, actor=who.name, reason=asked.reason, since=asked.since
@@ -131,15 +131,6 @@ async def put_rule(
         return Json({"rules": [dict(row) for row in rows]}, headers=NO_STORE)
 
     return await once(work)
-
-
-def _area(connection: Connection, spelt: str | None) -> int | None:
-    if spelt is None:
-        return None
-    found = areas_named.find(connection, [spelt])[spelt]
-    if isinstance(found, str):
-        raise Problem("area-unknown", f"{found[:1].upper()}{found[1:]}.", field="area")
-    return found.id
 
 
 @router.delete(
@@ -183,7 +174,7 @@ async def answer(
 ) -> Response:
     """And by which rule; without one the centre of the place answers, at last the desk."""
     async with db.snapshot() as run:
-        area_id = await run(_area, area)
+        area_id = await run(territory.id_of, area)
         row = await run(case_catalogue.who_answers, kind, area_id, level, at)
     return Json(dict(row), headers=NO_STORE)
 

@@ -24,7 +24,7 @@ from api.schemas_cases import (
     Timeline,
     Unmerging,
 )
-from data import case_merging, cases, incidents
+from data import case_lists, case_merging, cases, incidents
 from data.cases import Move
 from data.stages import allowed
 
@@ -71,7 +71,7 @@ async def listed(
         within = None if code is None else await run(incidents.under, layer, code)
         if within == []:
             raise Problem("area-unknown", f"The layer {layer} has no area {code}.", field="code")
-        rows = await run(cases.listed, under=within, before=before, limit=limit, **chosen)
+        rows = await run(case_lists.listed, under=within, before=before, limit=limit, **chosen)
     asked = {
         "stage": stage, "open": "true" if open_ else None, "organisation": organisation,
         "kind": kind, "level": level, "layer": layer if code else None, "code": code,
@@ -107,7 +107,7 @@ async def timeline(number: Number, db: Db, who: Who = may("case.read")) -> Respo
     """Who did what, when and why, oldest first; nothing of it is ever changed."""
     async with db.snapshot() as run:
         await run(_case, number)
-        rows = await run(cases.timeline, number)
+        rows = await run(case_lists.timeline, number)
     return Json({"case": number, "entries": [dict(row) for row in rows]}, headers=NO_STORE)
 
 
@@ -210,7 +210,7 @@ async def unmerge(
 
 
 def _case(connection: Connection, number: int) -> dict[str, Any]:
-    row = cases.get(connection, number)
+    row = case_lists.get(connection, number)
     if row is None:
         raise Problem("case-unknown", f"There is no case {number}.", field="number")
     return shown(row)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from starlette.concurrency import run_in_threadpool
 
 from data import audit, roads
-from data.access import acting
+from data.access import acting, reach
 from data.engine import keep_alive
 from gis.travel import StraightLine, Travel
 
@@ -24,6 +24,8 @@ Asked = Callable[Concatenate[Connection, P], T]
 # it. They touch few rows each, which compilation does not make faster.
 OPTIONS = "-c plan_cache_mode=force_generic_plan -c jit=off -c timezone=UTC"
 _CONNECT = {"application_name": "wangge-api", "connect_timeout": 10, "options": OPTIONS}
+# Who answers requests owns nothing, and sees nothing before it is said for whom.
+APPLICATION, CITY = "wangge_app", "wangge_city"
 # As many as a machine works on at once; whoever comes beside them waits here, which costs less
 # than a connection made and ended for one question (32 clients: 190 against 420 answers a second).
 _POOL = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 10}
@@ -45,19 +47,25 @@ class Database:
     connection of the usual kind, for it may stream rows, and what it began it ends even if the
     client has gone.
 
+    With `guarded` it has no rights of its own, and each question sees the rows of the areas that
+    its asker acts in (`data.access.reach`); without, it is the owner.
+
     >>> answer = await db.read(placement.locate, place)  # doctest: +SKIP
     """
 
-    def __init__(self, url: str, *, ours: bool = False) -> None:
-        loop = create_async_engine(url, connect_args=_CONNECT, **_POOL)
+    def __init__(self, url: str, *, ours: bool = False, guarded: bool = False) -> None:
+        self._guarded = guarded
+        role = f" -c role={APPLICATION}" if guarded else ""
+        connect: dict[str, Any] = {"connect_args": {**_CONNECT, "options": OPTIONS + role}}
+        loop = create_async_engine(url, **connect, **_POOL)
         # A statement alone needs no transaction around it, which would cost two round trips; nor
         # a look whether the connection lives, for what was only asked can be asked again.
         self._plain = loop.execution_options(isolation_level="AUTOCOMMIT")
         self._frozen = loop.execution_options(isolation_level="REPEATABLE READ")
-        self._threads = create_engine(url, connect_args=_CONNECT, pool_pre_ping=True, **_POOL)
+        self._threads = create_engine(url, **connect, pool_pre_ping=True, **_POOL)
         # Pages and searches that take their time leave the writers' connections alone.
         self._slow = create_engine(
-            url, connect_args=_CONNECT, pool_pre_ping=True, **{**_POOL, "pool_size": _SLOW}
+            url, **connect, pool_pre_ping=True, **{**_POOL, "pool_size": _SLOW}
         )
         self.committed: Callable[[], None] = lambda: None  # called after each commit of `write`
         if ours:  # the private server is started again if it died
@@ -68,28 +76,35 @@ class Database:
     async def read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask something; a connection that had been lost meanwhile is replaced."""
         try:
-            async with self._plain.connect() as connection:
-                return await connection.run_sync(asked, *args, **kwargs)
+            return await self._read(asked, *args, **kwargs)
         except DBAPIError as error:
             if not error.connection_invalidated:
                 raise
+        return await self._read(asked, *args, **kwargs)
+
+    async def _read(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         async with self._plain.connect() as connection:
+            if self._guarded:
+                await connection.run_sync(_see)
             return await connection.run_sync(asked, *args, **kwargs)
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Run]:
         """Ask several things that see one state of the database, and one `now()`."""
-        async with _begun(self._frozen) as connection:
+        async with _begun(self._frozen, guarded=self._guarded) as connection:
             yield _runner(connection)
 
     async def write(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do something in one transaction, all or nothing, and write down who did."""
 
         def work() -> T:
-            with self._threads.begin() as connection:
-                answer = asked(connection, *args, **kwargs)
-                if (who := acting.get()) is not None:
-                    audit.of(connection, who)
+            with self._threads.connect() as connection:
+                if self._guarded:
+                    _see(connection)
+                with connection.begin():
+                    answer = asked(connection, *args, **kwargs)
+                    if (who := acting.get()) is not None:
+                        audit.of(connection, who)
             self.committed()
             return answer
 
@@ -100,6 +115,8 @@ class Database:
 
         def work() -> T:
             with self._slow.connect() as connection:
+                if self._guarded:
+                    _see(connection)
                 return asked(connection, *args, **kwargs)
 
         return await run_in_threadpool(work)
@@ -111,13 +128,39 @@ class Database:
         self._slow.dispose()
 
 
+_SEE = text("""
+SELECT set_config('role', :role, false),
+       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false)
+""")
+_SEE_ALL = text("SELECT set_config('role', :role, false)")
+
+
+def _see(connection: Connection) -> None:
+    """Let a connection see the areas that are acted in, before its transaction begins.
+
+    It stays so in the pool until the next asks: most see the whole city, and pay nothing for it.
+    """
+    areas = reach()
+    if areas is None and connection.info.get("sees") == CITY:
+        return
+    connection.info["sees"] = None
+    if areas is None:
+        connection.execute(_SEE_ALL, {"role": CITY})
+    else:
+        connection.execute(_SEE, {"role": APPLICATION, "areas": list(areas)})
+    connection.commit()
+    connection.info["sees"] = CITY if areas is None else APPLICATION
+
+
 @asynccontextmanager
-async def _begun(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def _begun(engine: AsyncEngine, *, guarded: bool) -> AsyncIterator[AsyncConnection]:
     """A transaction on a connection that is alive, so that nothing has to be done twice."""
     async with AsyncExitStack() as stack:
         connection = await stack.enter_async_context(engine.connect())
         if not await _is_alive(connection):
             connection = await stack.enter_async_context(engine.connect())
+        if guarded:
+            await connection.run_sync(_see)
         yield connection
         await connection.commit()
 

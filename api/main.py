@@ -73,6 +73,7 @@ ROOMS = (
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
+REFUSED = ("not-signed-in", "not-permitted", "outside-areas")
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -125,7 +126,7 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         named = url if url is not None else await asyncio.to_thread(database_url)
-        app.state.database = Database(named, ours=url is None)
+        app.state.database = Database(named, ours=url is None, guarded=True)
         app.state.roads = settings().home if url is None else roads
         app.state.hub = Hub(named, app.state.database, ours=url is None)
         app.state.database.committed = app.state.hub.wake
@@ -148,7 +149,7 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     for room in ROOMS:
-        closed = {} if room in OPEN else documented("not-signed-in", "not-permitted")
+        closed = {} if room in OPEN else documented(*REFUSED)
         app.include_router(room.router, responses=closed)
     maps.install(app)
     problems.install(app)

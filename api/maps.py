@@ -16,7 +16,8 @@ from sqlalchemy import Connection
 from api.access import may
 from api.answers import NO_STORE
 from api.deps import Db
-from api.problems import KINDS, Problem, documented
+from api.problem_kinds import KINDS
+from api.problems import Problem, documented
 from data import events
 from data import overview as reading
 from data.settings import settings

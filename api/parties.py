@@ -14,7 +14,7 @@ from api.deps import Db
 from api.once import Once
 from api.problems import Problem, documented
 from api.schemas_people import BIGGEST, Parties, Party, PartyGiven, Why
-from data import cases, parties
+from data import case_lists, parties
 
 router = APIRouter(prefix="/api/v1/cases", tags=["people"])
 PartyId = Annotated[int, Path(ge=1, le=BIGGEST, description="the party's number", examples=[1])]
@@ -35,7 +35,7 @@ async def listed(number: Number, db: Db, who: Who = may("case.read")) -> Respons
 
 
 def _all(connection: Connection, number: int) -> dict[str, object]:
-    if cases.get(connection, number) is None:
+    if case_lists.get(connection, number) is None:
         raise Problem("case-unknown", f"There is no case {number}.", field="number")
     return {"case": number, "parties": parties.of_case(connection, number)}
 

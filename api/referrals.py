@@ -16,6 +16,7 @@ from api.deps import Db, Way
 from api.incidents import Language, Most, for_incident
 from api.once import Once
 from api.problems import POSITION, Problem, documented
+from api.reports import taken_in
 from api.schemas import BIGGEST, Word
 from api.schemas_incidents import Candidates
 from api.schemas_referrals import (
@@ -28,7 +29,6 @@ from api.schemas_referrals import (
 )
 from data import incidents, referral_lists, referrals
 from data.referrals import Offer
-from data.reports import NewReport
 
 router = APIRouter(prefix="/api/v1", tags=["referrals"])
 Of = Annotated[int, Path(ge=1, le=BIGGEST)]
@@ -98,6 +98,7 @@ async def read(number: Of, db: Db, who: Who = may("case.read")) -> Response:
             "team-unknown",
             "layer-unknown",
             "calendar-refused",
+            "person-invalid",
             *POSITION,
         ),
     },
@@ -126,10 +127,8 @@ async def offer(
 def _opened(connection: Connection, asked: ReferralOffer) -> int:
     """The case of the report that comes with it."""
     assert asked.report is not None  # the schema asks for one or the other
-    values = asked.report.model_dump(exclude={"lon", "lat", "external_id"})
-    external_id = asked.report.external_id or str(uuid4())
-    new = NewReport(external_id=external_id, x=asked.report.lon, y=asked.report.lat, **values)
-    return referrals.take_in(connection, new)
+    number, _ = taken_in(connection, asked.report, asked.report.external_id or str(uuid4()))
+    return referrals.case_of(connection, number)
 
 
 @router.post(

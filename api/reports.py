@@ -91,7 +91,7 @@ class Confirmation(Incoming):
 
 @router.post(
     "",
-    dependencies=[may("report.write")],
+    dependencies=[may("report.write", everywhere=True)],  # it is taken in wherever it happened
     status_code=201,
     summary="Take a report in, exactly once",
     responses={
@@ -120,15 +120,11 @@ async def submit(
     with the same source and external_id, the stored one is returned, as it is by then and however
     late. Where a report has no external_id, the Idempotency-Key is it.
     """
-    values = sent.model_dump(exclude={"lon", "lat", "external_id", "reporter"})
     key = (idempotency_key or "").strip().strip('"')
     external_id = sent.external_id or key or str(uuid4())
-    new = NewReport(external_id=external_id, x=sent.lon, y=sent.lat, **values)
 
     def take_in(connection: Connection) -> tuple[dict[str, Any], bool]:
-        number, is_new = reports.submit(connection, new)
-        if is_new and sent.reporter is not None:
-            parties.came_with(connection, number, sent.reporter.person(), actor=sent.source)
+        number, is_new = taken_in(connection, sent, external_id)
         row = _stored(connection, number)
         return shown(row) | _who(connection, row, way, proposed, lang), is_new
 
@@ -136,6 +132,16 @@ async def submit(
     headers = {"Location": f"{router.prefix}/{answer['id']}", **NO_STORE}
     link = f"/follow/{following.token(answer['id'])}"
     return Json({**answer, "repeated": not is_new, "follow": link}, 201 if is_new else 200, headers)
+
+
+def taken_in(connection: Connection, sent: Submission, external_id: str) -> tuple[int, bool]:
+    """The number of the stored report with who reports it, and whether it is new."""
+    values = sent.model_dump(exclude={"lon", "lat", "external_id", "reporter"})
+    new = NewReport(external_id=external_id, x=sent.lon, y=sent.lat, **values)
+    number, is_new = reports.submit(connection, new)
+    if is_new and sent.reporter is not None:
+        parties.came_with(connection, number, sent.reporter.person(), actor=sent.source)
+    return number, is_new
 
 
 @router.get(

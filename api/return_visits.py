@@ -15,7 +15,7 @@ from api.once import Once
 from api.problems import Problem, documented
 from api.schemas_people import BIGGEST
 from api.schemas_return_visits import AllDue, Due, Stands, Tried, Visits
-from data import cases, return_visits
+from data import case_lists, return_visits
 from data.return_visits import Answer
 
 router = APIRouter(prefix="/api/v1", tags=["return visits"])
@@ -102,7 +102,7 @@ async def of_case(number: Number, db: Db, who: Who = may("case.read")) -> Respon
     """Who was asked and how, every call, and what they said."""
 
     def look(connection: Connection) -> dict[str, object]:
-        if cases.get(connection, number) is None:
+        if case_lists.get(connection, number) is None:
             raise Problem("case-unknown", f"There is no case {number}.", field="number")
         rows = return_visits.of_case(connection, number)
         return {"case": number, "visits": [dict(row) for row in rows]}

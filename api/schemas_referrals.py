@@ -49,6 +49,12 @@ class ReferralMove(Acting):
     docket: Word | None = Field(None, description="the receiver's number of it")
     resolves: bool = Field(False, description="whether the outcome resolves the case")
 
+    @model_validator(mode="after")
+    def _outcome(self) -> "ReferralMove":
+        if self.resolves and self.action != "conclude":
+            raise ValueError("only an outcome resolves a case: conclude the referral")
+        return self
+
 
 class _Referral(Outgoing):
     number: int

@@ -58,6 +58,8 @@ class Who:
     account_id, token_id : the one that they showed
     deed : what they are doing, as the audit says it
     subject : to what
+    areas : where (ids) what they are doing is permitted, with all below them; None: in the whole
+        city. The database shows them no rows of elsewhere.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Who:
     token_id: int | None = None
     deed: str = ""
     subject: str = ""
+    areas: tuple[int, ...] | None = ()
 
     def may(self, permission: str) -> bool:
         """Whether they are permitted this anywhere."""
@@ -79,6 +82,15 @@ class Who:
 
 acting: ContextVar[Who | None] = ContextVar("acting", default=None)
 """Who acts in the request that is being answered; None: the program itself."""
+
+
+def reach() -> tuple[int, ...] | None:
+    """The areas (ids) that are acted in with all below them; None: the whole city.
+
+    The program itself sees everything: what nobody is signed in for asks for no more than it needs.
+    """
+    who = acting.get()
+    return who.areas if who else None
 
 
 def actor(given: str | None = None) -> str:

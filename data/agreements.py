@@ -13,6 +13,11 @@ from sqlalchemy import Connection, RowMapping, text
 from data import cases, events, refusals
 from data.refusals import DispatchError
 
+TOLD = {
+    what: f"agreement.{what}" for what in ("signed", "changed", "applied", "confirmed", "refused")
+}
+"""What happens to an agreement, and the kind of its event."""
+
 
 class AgreementError(DispatchError):
     """An agreement that cannot be: unknown_agreement, agreement_decided, agreement_not_applied,
@@ -82,7 +87,7 @@ def agree(connection: Connection, case: int, wording: Wording, *, actor: str) ->
     held = cases.hold(connection, case)
     number = int(connection.execute(_NEXT, {"case": case}).scalar_one())
     row = {"case": case, "number": number, "version": 0, **_words(wording)}
-    _add(connection, held, row, "agreement.signed", actor)
+    _add(connection, held, row, TOLD["signed"], actor)
     return number
 
 
@@ -99,7 +104,7 @@ def reword(
     held = cases.hold(connection, case)
     refusals.need(reason, "reason", "To change an agreement")
     row = {**_latest(connection, case, number), **_words(wording), "reason": reason}
-    _add(connection, held, row, "agreement.changed", actor)
+    _add(connection, held, row, TOLD["changed"], actor)
 
 
 def apply(connection: Connection, case: int, number: int, *, court: str, actor: str) -> None:
@@ -123,7 +128,7 @@ def apply(connection: Connection, case: int, number: int, *, court: str, actor: 
         )  # fmt: skip
     cases.organisation(connection, court)
     row = {**latest, "confirmation": "applied", "court": court, "reason": ""}
-    _add(connection, held, row, "agreement.applied", actor)
+    _add(connection, held, row, TOLD["applied"], actor)
 
 
 def decide(
@@ -157,7 +162,7 @@ def decide(
         refusals.need(decision.reason, "reason", "A refusal")
     row = {**latest, "confirmation": decision.confirmation, "docket": docket,
            "decided": decision.at, "reason": decision.reason}  # fmt: skip
-    _add(connection, held, row, f"agreement.{decision.confirmation}", actor)
+    _add(connection, held, row, TOLD[decision.confirmation], actor)
 
 
 def _words(wording: Wording) -> dict[str, Any]:

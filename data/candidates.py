@@ -79,18 +79,21 @@ LEFT JOIN LATERAL (
 ) f ON true
 """
 
-# Whoever has a fresh and accurate position is searched by it, all others by their home. Each search
-# walks an index outward from the place and stops at the number asked for; those who answer for the
-# place or have a skill that is wanted are listed however far they are. A skill that few have would
-# be a long walk: they are found by it.
+# Whoever has a fresh and accurate position is searched by it, all others by their home, those of
+# each shift on duty apart: at night a walk through all would pass thousands who are off. Each
+# search walks an index outward from the place and stops at the number asked for; those who answer
+# for the place or have a skill that is wanted are listed however far they are. A skill that few
+# have would be a long walk: they are found by it.
 NEAREST_STATEMENT = text(f"""
 {_ASKED}, near AS MATERIALIZED (
     SELECT n.id FROM (
         SELECT h.id, h.d
         FROM unnest(CAST(:kinds AS text[])) k (kind) CROSS JOIN asked CROSS JOIN duty
+        CROSS JOIN LATERAL unnest(array_append(duty.shifts, '')) s (shift)
         CROSS JOIN LATERAL (
             SELECT r.id, r.home_xy <-> asked.xy AS d FROM resource r
-            WHERE r.kind = k.kind AND {_ASKABLE} AND {_WALK} AND {_FREE}
+            WHERE r.kind = k.kind AND coalesce(r.shift, '') = s.shift
+              AND {_ASKABLE} AND {_WALK} AND {_FREE}
               AND NOT EXISTS (SELECT FROM position f WHERE f.resource_id = r.id AND {FRESH})
             ORDER BY r.home_xy <-> asked.xy LIMIT :nearest
         ) h

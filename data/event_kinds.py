@@ -3,6 +3,7 @@
 Streams may listen for any word; subscriptions are refused a kind that nobody will ever tell.
 """
 
+from data import agreements, referral_rules, whistle_rules
 from data.schema.dispatch import ACTIVE, ATTENDANCES, ENDED
 from data.schema.visits import VISIT_STATES
 from data.stages import ACTIONS
@@ -50,48 +51,9 @@ KINDS: dict[str, str] = {
     "watch.ended": "readings of a place are good again",
     "assessment.drafted": "an assessment was drafted",
     "assessment.decided": "an assessment was decided",
-    **{
-        f"whistle.{state}": f"a whistle: {state.replace('_', ' ')}"
-        for state in (
-            "blown",
-            "called",
-            "insisted",
-            "joined",
-            "signed",
-            "contacted",
-            "arrived",
-            "declined",
-            "left",
-            "released",
-            "late",
-            "visited",
-            "planned",
-            "plan_done",
-            "rated",
-            "ended",
-        )
-    },
-    **{
-        f"referral.{state}": f"a referral: {state.replace('_', ' ')}"
-        for state in (
-            "offered",
-            "accepted",
-            "docketed",
-            "declined",
-            "returned",
-            "withdrawn",
-            "concluded",
-            "late",
-        )
-    },
-    **{
-        f"agreement.{state}": f"an agreement: {state.replace('_', ' ')}"
-        for state in (
-            "signed",
-            "changed",
-            "applied",
-        )
-    },
+    **{told: f"a whistle: {what}" for what, told in whistle_rules.TOLD.items()},
+    **{told: f"a referral: {what}" for what, told in referral_rules.TOLD.items()},
+    **{told: f"an agreement: {what}" for what, told in agreements.TOLD.items()},
     **{
         f"party.{state}": f"somebody of a case: {state.replace('_', ' ')}"
         for state in (

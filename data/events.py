@@ -16,7 +16,7 @@ BATCH = 1000
 
 _RECORD = text("""
 INSERT INTO event (kind, incident_id, resource_id, area_id, data)
-VALUES (:kind, :incident_id, :resource_id, :area_id, CAST(:data AS jsonb)) RETURNING id
+VALUES (:kind, :incident_id, :resource_id, :area_id, CAST(:data AS jsonb))
 """)
 
 
@@ -28,7 +28,7 @@ def record(
     incident_id: int | None = None,
     resource_id: int | None = None,
     area_id: int | None = None,
-) -> int:
+) -> None:
     """Write down that something happened; it is told to others once the transaction is committed.
 
     Parameters
@@ -36,8 +36,6 @@ def record(
     kind : as `report.received`, `assignment.accepted`
     data : what a listener needs without asking again; JSON
     area_id : of the area that it happened in, by which listeners choose
-
-    Returns the event's number.
     """
     values = {
         "kind": kind,
@@ -46,7 +44,7 @@ def record(
         "area_id": area_id,
         "data": json.dumps(data or {}, ensure_ascii=False, default=str),
     }
-    return int(connection.execute(_RECORD, values).scalar_one())
+    connection.execute(_RECORD, values)
 
 
 _RECORD_MANY = text("""
@@ -101,6 +99,7 @@ class Filter:
     area_id: int | None = None  # in it or in an area below
     incident: int | None = None
     resource: int | None = None
+    within: frozenset[int] | None = None  # ids: in one of these or below it, whatever is asked
 
     def takes(self, event: Event) -> bool:
         """Whether the event is listened to."""
@@ -109,6 +108,7 @@ class Filter:
             and (self.area_id is None or self.area_id in event.areas)
             and (self.incident is None or self.incident == event.incident)
             and (self.resource is None or self.resource == event.resource)
+            and (self.within is None or not self.within.isdisjoint(event.areas))
         )
 
 

@@ -10,11 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import cases, clocks, events, refusals, reports
+from data import cases, clocks, events, refusals
 from data.cases import By, Move
 from data.referral_rules import ACCEPT, ACCEPT_CALL, ACTIONS, INWARDS_ONLY, TOLD, allowed
 from data.refusals import DispatchError
-from data.reports import NewReport
 from data.stages import ANSWERED, UNDECIDED
 
 BY_ITSELF = "wangge"
@@ -58,12 +57,9 @@ class Offer:
 _CASE_OF = text("SELECT incident_id FROM report WHERE id = :id")
 
 
-def take_in(connection: Connection, report: NewReport) -> int:
-    """The number of the case of a report that comes in with an offer; a new one, unless it came
-    before. Raises as `reports.submit`.
-    """
-    number, _ = reports.submit(connection, report)
-    return int(connection.execute(_CASE_OF, {"id": number}).scalar_one())
+def case_of(connection: Connection, report: int) -> int:
+    """The number of the case that a report opened or joined."""
+    return int(connection.execute(_CASE_OF, {"id": report}).scalar_one())
 
 
 # --- offering -------------------------------------------------------------------------------------

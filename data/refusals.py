@@ -28,9 +28,18 @@ class DispatchError(ValueError):
         self.reason, self.facts = reason, facts
 
 
+def says_something(words: str | None) -> bool:
+    """Whether there is anything to read: blanks and characters without a shape are nothing.
+
+    >>> says_something("病假"), says_something(" \\u200b")
+    (True, False)
+    """
+    return any(each.isprintable() and not each.isspace() for each in words or "")
+
+
 def need(reason: str | None, field: str, what: str) -> None:
     """Raise if a reason that is needed says nothing."""
-    if not (reason or "").strip():
+    if not says_something(reason):
         raise DispatchError("reason_missing", f"{what} needs a reason; say why.", field=field)
 
 

@@ -37,7 +37,7 @@ class ResourceError(InputError):
     """Something that cannot be done with a resource; the sentence says why and what to do.
 
     `reason` is unknown_resource, invalid_resource, no_home, unknown_leave, busy_resource,
-    withdrawn_resource, or a datum's.
+    withdrawn_resource, outside_areas, or a datum's.
     """
 
     def __init__(self, message: str, where: str, reason: str = "invalid_resource") -> None:
@@ -98,7 +98,14 @@ def save(connection: Connection, given: NewResource) -> tuple[int, Outcome]:
     number = connection.execute(
         text("SELECT id FROM resource WHERE source = :source AND external_id = :external_id"),
         {"source": given.source, "external_id": given.external_id},
-    ).scalar_one()
+    ).scalar()
+    if number is None:  # it is there, and not for whoever asks
+        raise ResourceError(
+            f"resource {given.external_id} of {given.source} is at home in an area for which this "
+            "account or token is not permitted to change it",
+            "external_id",
+            "outside_areas",
+        )
     if not new and not changed:
         return number, Outcome.UNCHANGED
     outcome = Outcome.CREATED if new else Outcome.CHANGED

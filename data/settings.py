@@ -3,7 +3,7 @@
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     )
     session_hours: float = Field(
         default=12.0, gt=0, description="after so long everybody signs in again, hours"
+    )
+    personal_key: SecretStr | None = Field(
+        default=None,
+        description="keys of personal data in base64; empty: those in `WANGGE_HOME/personal.key`",
     )
     visit_tries: int = Field(
         default=3,

@@ -122,4 +122,6 @@ def end(connection: Connection, number: int, reason: str) -> None:
 
 def test(connection: Connection, number: int) -> int:
     """Send a subscriber a message that says nothing else; returns the number of its event."""
-    return events.record(connection, TEST, {"subscription": number})
+    events.record(connection, TEST, {"subscription": number})
+    last = text("SELECT currval(pg_get_serial_sequence('event', 'id'))")
+    return int(connection.execute(last).scalar_one())

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import clocks, events
+from data import clocks, events, refusals
 from data.errors import InputError
 
 CLOCK = "supervision"  # the service time in which an order is to be answered
@@ -242,7 +242,7 @@ def _open(connection: Connection, number: int) -> Order:
 
 
 def _need(words: str, field: str) -> None:
-    if not words.strip():
+    if not refusals.says_something(words):
         raise SupervisionError(f"the {field} says nothing; write it down", field, "reason_missing")
 
 

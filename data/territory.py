@@ -61,6 +61,11 @@ def named(connection: Connection, spelt: str) -> Named:
     return found
 
 
+def id_of(connection: Connection, spelt: str | None) -> int | None:
+    """The number of the area that a code names, as `named`; None for none: everywhere."""
+    return None if spelt is None else named(connection, spelt).id
+
+
 def below(connection: Connection, area_id: int) -> list[int]:
     """The area and all below it, as ids."""
     return list(connection.execute(_BELOW, {"area_id": area_id}).scalars())

@@ -8,11 +8,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import events, territory
+from data import calendars, events, territory
 from data.catalogue import Known
 from data.errors import InputError
 from data.settings import settings
-from data.workdays import works
 from gis import periods
 
 
@@ -167,8 +166,9 @@ def make_due(connection: Connection, now: datetime, *, plan: int | None = None) 
     """
     zone = ZoneInfo(settings().timezone)
     day, made = today(now), 0
+    office = calendars.get(connection, calendars.USUAL)
     for row in connection.execute(_READY, {"now": now, "plan": plan}).mappings().all():
-        working = works if row["unit"] == "working_days" else None
+        working = office.works if row["unit"] == "working_days" else None
         period = periods.current(day, row["begins"], row["every"], working)
         if period is None:
             continue

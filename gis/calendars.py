@@ -71,6 +71,10 @@ class Calendar:
                     "that rise and do not overlap"
                 )
 
+    def works(self, day: date) -> bool:
+        """Whether a day has any hours."""
+        return bool(dict(self.days).get(day, self.week[day.weekday()]))
+
 
 def always(timezone: str = "UTC") -> Calendar:
     """The calendar that never closes."""

@@ -6,7 +6,9 @@ from typing import Any
 
 _EXAMPLES: dict[str, Any] = {}
 for _file in sorted(Path(__file__).parent.glob("*.json")):
-    _EXAMPLES |= json.loads(_file.read_text(encoding="utf-8"))
+    _read = json.loads(_file.read_text(encoding="utf-8"))
+    assert not _EXAMPLES.keys() & _read.keys(), f"{_file.name} names what another file names"
+    _EXAMPLES |= _read
 
 
 def of(name: str) -> Any:

@@ -43,24 +43,26 @@ def open_doors(engine: Engine, home: Path) -> Keys:
             _, secret = accounts.add_token(connection, SOURCE, PERMISSIONS, actor=SOURCE)
             _keep(home / TOKEN, secret + "\n")
             _keep(path, json.dumps(_made(connection), indent=2) + "\n")
-    shown = json.loads(path.read_text())["dispatcher"]
-    return Keys(
-        (home / TOKEN).read_text().strip(),
-        f"Sign in as [bold]dispatcher[/] with the password [bold]{shown['password']}[/]; "
-        f"accounts of the other roles stand in {path}, the token for programs in {home / TOKEN}.",
-    )
+    made = json.loads(path.read_text())
+    who = "dispatcher"
+    told = f"The accounts to sign in with stand in {path}, the token for programs in {home / TOKEN}"
+    if who in made:
+        told += f"; the first is [bold]{who}[/], password [bold]{made[who]['password']}[/]"
+    return Keys((home / TOKEN).read_text().strip(), f"{told}.")
 
 
 def _made(connection: Connection) -> dict[str, dict[str, str]]:
     made = {}
     for role in ROLES:
-        number = connection.execute(
-            text("SELECT id FROM account WHERE login = :login"), {"login": role}
-        ).scalar()
+        query = text("SELECT id, withdrawn FROM account WHERE login = :login")
+        there = connection.execute(query, {"login": role}).first()
+        if there is not None and there.withdrawn:
+            continue  # somebody ended it, and it stays so
         password = secrets.token_urlsafe(12)
-        if number is None:
+        if there is None:
             number = accounts.add(connection, role, password, [Grant(role)], actor=SOURCE)
         else:
+            number = there.id
             accounts.set_password(connection, number, password)
         made[role] = {"password": password}
         if role in SECOND_FACTOR:

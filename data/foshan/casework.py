@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
-from data import case_merging, cases, reports
+from data import case_merging, cases, parties, reports
 from data.cases import Move
 from data.foshan import joint_work
+from data.parties import Person
 from data.reports import NewReport
 
 ACTOR = "演示受理台"
@@ -22,6 +23,7 @@ class Way(NamedTuple):
     said: str
     steps: tuple[tuple[str, dict[str, Any]], ...] = ()
     together: Callable[[Connection, int], None] | None = None  # with other bodies, after that
+    contact: str | None = None  # to ask in the end whether it is solved; null: nobody can be
 
 
 def _do(action: str, reason: str = "", **facts: Any) -> tuple[str, dict[str, Any]]:
@@ -47,7 +49,8 @@ WAYS = (
     Way("垃圾堆放", "楼道杂物无人清运", (
         *_BEGUN, _do("resolve", "已清运"), _do("reopen", "第二天又堆满"))),
     Way("井盖缺失", "井盖缺失", (
-        *_BEGUN, _do("resolve", "已补装井盖"), _do("close", "已补装井盖"))),
+        *_BEGUN, _do("resolve", "已补装井盖"))),
+    Way("路灯故障", "路灯不亮", (*_BEGUN, _do("resolve", "已更换灯具")), contact="随手拍小程序"),
 )  # fmt: skip
 
 
@@ -82,6 +85,8 @@ def _open(connection: Connection, name: str, way: Way, place: Any) -> int:
         x=place.lon, y=place.lat, datum="wgs84", channel="walk-in",
     )  # fmt: skip
     number, _ = reports.submit(connection, new)
+    if way.contact is not None:
+        parties.came_with(connection, number, Person(contact=way.contact), actor=ACTOR)
     return number
 
 

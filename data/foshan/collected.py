@@ -50,7 +50,7 @@ SITES, DAYS = 24, 14
 WAGES = WatchRule(
     "building_site",
     "欠薪预警",
-    [Condition("wage_overdue_days", ">", 7, clear=0), Condition("headcount", ">", 20)],
+    [Condition("欠薪天数", ">", 7, clear=0), Condition("在场人数", ">", 20)],
     "劳资纠纷",
     urgency=2,
 )
@@ -185,7 +185,7 @@ def _watch(
         for back in range(DAYS, 0, -1):
             at = now - timedelta(days=back - 1, minutes=5)
             late = DAYS - back if overdue else 0
-            readings += [Reading("wage_overdue_days", at, late), Reading("headcount", at, crew)]
+            readings += [Reading("欠薪天数", at, late), Reading("在场人数", at, crew)]
         watched.store(connection, number, readings, now)
     watching.look(connection, now, kind="building_site")
 

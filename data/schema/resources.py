@@ -136,6 +136,7 @@ class Resource(Base):
         Index(
             "resource_nearest",
             "kind",
+            text("coalesce(shift, '')"),
             "home_xy",
             postgresql_using="gist",
             postgresql_where=text("withdrawn IS NULL"),

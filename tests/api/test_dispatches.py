@@ -117,8 +117,8 @@ def test_a_reason_overrides_what_speaks_against_somebody(
     told = send(client, to, off, status=409)
     assert told["type"] == "/problems/resource-not-available"
     assert told["resources"][0]["why"] == "off"
-    assert send(client, to, off, override=" ", status=422)["type"] == "/problems/reason-missing"
-    assert send(client, to, off, override="", status=422)["field"] == "send.0.override"
+    for blank in (" ", ""):
+        assert send(client, to, off, override=blank, status=422)["field"] == "send.0.override"
     sent = send(client, to, off, override="lives next door")
     assert sent["assignments"][0]["override"] == "lives next door"
 

@@ -47,6 +47,7 @@ def test_a_case_goes_to_court_and_its_outcome_comes_back(client: TestClient) -> 
     assert stage(client, case) == "referred"
     problem(take(client, number, "accept", "police"), 403, "not-receiver")
     problem(take(client, number, "withdraw"), 403, "not-giver")
+    problem(take(client, number, "accept", resolves=True), 422, "validation")
     assert take(client, number, "accept", docket="诉前调1号").json()["docket"] == "诉前调1号"
     problem(take(client, number, "decline"), 409, "referral-not-allowed")
     resolve = {"action": "resolve", "reason": "已解决"}
@@ -64,7 +65,8 @@ def test_a_case_goes_to_court_and_its_outcome_comes_back(client: TestClient) -> 
 
 def test_110_hands_over_what_is_not_the_polices(client: TestClient) -> None:
     report = {"source": "110", "external_id": "J1", "kind": "邻里纠纷", "lon": WEST + 0.2 * STEP,
-              "lat": SOUTH + 0.2 * STEP, "datum": "wgs84"}  # fmt: skip
+              "lat": SOUTH + 0.2 * STEP, "datum": "wgs84",
+              "reporter": {"phone": "13800000000"}}  # fmt: skip
     body = {"kind": "police_call", "direction": "in", "receiver": "town", "acting": "police"}
     made = offer(client, None, report=report, **body)
     assert made.status_code == 201, made.text
@@ -75,6 +77,9 @@ def test_110_hands_over_what_is_not_the_polices(client: TestClient) -> None:
     found = client.get(f"{API}/cases/{case}").json()
     assert (found["stage"], found["organisation"]["code"]) == ("assigned", "town")
     assert take(client, number, "conclude", "town", resolves=True).json()["state"] == "concluded"
+    assert stage(client, case) == "return_visit"  # the caller's telephone came with it
+    nobody = {**report, "external_id": "J2", "reporter": {"phone": "none"}}
+    problem(offer(client, None, report=nobody, **body), 422, "person-invalid")
     given = client.get(f"{API}/referrals", params={"giver": "police", "kind": "police_call"})
     assert [each["number"] for each in given.json()["referrals"]] == [number]
 
@@ -149,7 +154,8 @@ def test_an_agreement_is_confirmed_by_a_court(client: TestClient) -> None:
         ("referral", Referral), ("referrals", Referrals), ("agreements", Agreements),
         ("referral_request", ReferralOffer), ("referral_step_request", ReferralMove),
         ("agreement_request", AgreementPut), ("reword_request", AgreementReword),
-        ("confirmation_request", ConfirmationAsk), ("decision_request", ConfirmationDecide),
+        ("confirmation_request", ConfirmationAsk),
+        ("confirmation_decision_request", ConfirmationDecide),
     ],
 )  # fmt: skip
 def test_examples_are_what_the_description_says(name: str, shape: Any) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from api.deps import Db
 from api.main import ROOMS, create_app
-from api.problems import KINDS
+from api.problem_kinds import KINDS
 from data.migrate import downgrade
 from data.overview import LEVELS
 from tests.api.conftest import GRIDS, SOUTH, STEP, WEST

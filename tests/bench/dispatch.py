@@ -3,8 +3,10 @@
 import asyncio
 import json
 import time
+from datetime import datetime
 from itertools import count
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import psycopg
@@ -14,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from api.deps import OPTIONS
 from data import candidates, placement, reports, rules
 from data.candidates import Question
+from data.settings import settings
 from layers import console
 from tests.bench.over_http import CLIENTS, Ask, load, rate, served
 from tests.bench.setting import city, points, spread
@@ -55,12 +58,14 @@ def run(_rows: int) -> None:
     ).connect() as connection:
         # The reference has an index of its own, as good as it can be for what it asks.
         connection.execute(text("CREATE INDEX bare_nearest ON resource USING gist (home_xy)"))
-        bare, ours = _nearest(connection, at)
+        bare, ours = _nearest(connection, at, hour=12)
+        _, by_night = _nearest(connection, at, hour=3)
         connection.execute(text("DROP INDEX bare_nearest"))
         statements = _statements(connection)
     console.pairs(
         "The nearest 25 that are on duty, able and free (p95 at most 5 ms)",
-        [("bare <->, no condition", spread(bare)), ("ours, ranked data of each", spread(ours)),
+        [("bare <->, no condition", spread(bare)), ("ours, at noon", spread(ours)),
+         ("ours, at 3 in the night", spread(by_night)),
          ("ratio of medians", f"{np.median(bare) / np.median(ours):.2f}")],
     )  # fmt: skip
     lines = []
@@ -89,11 +94,13 @@ def _fill(engine: Engine) -> None:
         connection.execute(text("VACUUM ANALYZE report, incident, resource, position"))
 
 
-def _nearest(connection: Connection, at: np.ndarray) -> tuple[list[float], list[float]]:
+def _nearest(connection: Connection, at: np.ndarray, hour: int) -> tuple[list[float], list[float]]:
+    """Seconds of each question, bare and ours, for who is on duty at an hour of a working day."""
     rule = rules.of(connection, None)
+    moment = datetime(2026, 3, 4, hour, tzinfo=ZoneInfo(settings().timezone))
     bare, ours = [], []
     for number, (lon, lat) in enumerate(at[: COUNT + WARM]):
-        asked = candidates.parameters(Question(float(lon), float(lat), rule))
+        asked = candidates.parameters(Question(float(lon), float(lat), rule, at=moment))
         start = time.perf_counter()
         connection.execute(_BARE, {"lon": float(lon), "lat": float(lat)}).all()
         middle = time.perf_counter()

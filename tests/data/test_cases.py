@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from data import case_catalogue, case_merging, cases, dispatch, reports
+from data import case_catalogue, case_lists, case_merging, cases, dispatch, reports
 from data.case_catalogue import Answering, CatalogueRefusedError, Kind
 from data.cases import CaseError, Move
 from data.dispatch import Choice
@@ -73,7 +73,7 @@ def opened(
 def do(connection: Connection, number: int, action: str, **more: Any) -> Any:
     """Do something and return how the case stands then."""
     cases.move(connection, number, Move(action, "tester", **{"reason": "so", **more}))
-    return cases.get(connection, number)
+    return case_lists.get(connection, number)
 
 
 def rule(connection: Connection, organisation: str, **more: Any) -> None:
@@ -101,8 +101,8 @@ def refused(why: str, act: Callable[[], object]) -> CaseError:
 def test_without_rules_the_centre_around_answers_and_at_last_the_desk(
     connection: Connection,
 ) -> None:
-    near = cases.get(connection, opened(connection))
-    nowhere = cases.get(connection, opened(connection, grid=None))
+    near = case_lists.get(connection, opened(connection))
+    nowhere = case_lists.get(connection, opened(connection, grid=None))
     assert (near["organisation"], near["level"], near["stage"]) == ("centre-town", 4, "received")
     assert (nowhere["organisation"], nowhere["stage"]) == ("desk", "received")
 
@@ -110,10 +110,10 @@ def test_without_rules_the_centre_around_answers_and_at_last_the_desk(
 def test_a_kind_of_the_catalogue_begins_triaged_at_its_level_and_a_rule_assigns_it(
     connection: Connection,
 ) -> None:
-    before = cases.get(connection, opened(connection, "land"))
+    before = case_lists.get(connection, opened(connection, "land"))
     assert (before["stage"], before["level"]) == ("triaged", 3)
     rule(connection, "court", kind="dispute")
-    after = cases.get(connection, opened(connection, "land"))
+    after = case_lists.get(connection, opened(connection, "land"))
     assert (after["stage"], after["organisation"]) == ("assigned", "court")
 
 
@@ -187,7 +187,7 @@ def test_from_the_report_to_the_answer(connection: Connection) -> None:
     case = do(connection, number, "resolve", reason="夜间停工")
     assert (case["stage"], case["outcome"], case["solved_level"]) == ("closed", "夜间停工", 4)
     assert case["closed"] is not None
-    steps = [row["action"] for row in cases.timeline(connection, number)]
+    steps = [row["action"] for row in case_lists.timeline(connection, number)]
     assert steps == ["open", "assign", "accept", "start", "consult", "start", "resolve", "close"]
 
 
@@ -236,7 +236,10 @@ def test_what_cannot_be_done_says_what_can(connection: Connection) -> None:
     number = opened(connection, "noise")
     error = refused("not_allowed", lambda: do(connection, number, "accept"))
     assert error.facts["allowed"] == allowed("triaged") and "triaged" in str(error)
-    refused("reason_missing", lambda: do(connection, number, "escalate", reason=" "))
+    for nothing in (" ", "\u200b\u2060", "\u202e"):
+        refused(
+            "reason_missing", lambda said=nothing: do(connection, number, "escalate", reason=said)
+        )
     refused("unknown_organisation", lambda: do(connection, number, "assign", organisation="none"))
     refused("unknown_kind", lambda: do(connection, number, "triage", kind="none"))
     refused("unknown_case", lambda: do(connection, 2**62, "note"))
@@ -244,7 +247,7 @@ def test_what_cannot_be_done_says_what_can(connection: Connection) -> None:
 
 def test_who_decides_on_what_they_saw_is_told_of_a_step_since(connection: Connection) -> None:
     number = opened(connection, "noise")
-    seen = cases.get(connection, number)["step"]
+    seen = case_lists.get(connection, number)["step"]
     do(connection, number, "assign", organisation="police", seen=seen)
     error = refused("moved_on", lambda: do(connection, number, "resolve", seen=seen))
     assert error.facts["stage"] == "assigned"
@@ -283,9 +286,9 @@ def test_an_organisation_that_ends_leaves_its_cases_and_rules_to_its_successor(
     rule(connection, "police", kind="noise")
     number = opened(connection, "noise")
     took = case_catalogue.dissolve(connection, "police", "court", actor="tester", reason="改革")
-    case = cases.get(connection, number)
+    case = case_lists.get(connection, number)
     assert list(took) == [number] and (case["organisation"], case["stage"]) == ("court", "assigned")
-    assert cases.get(connection, opened(connection, "noise"))["organisation"] == "court"
+    assert case_lists.get(connection, opened(connection, "noise"))["organisation"] == "court"
     error = refused("unknown_organisation", lambda: do(
         connection, number, "transfer", organisation="police"))  # fmt: skip
     assert error.facts["successor"] == "court"
@@ -310,19 +313,19 @@ def test_likely_duplicates_by_place_kind_and_words(connection: Connection) -> No
 def test_merged_and_taken_apart_nothing_is_lost(connection: Connection) -> None:
     one, two = opened(connection, "noise"), opened(connection, "noise")
     do(connection, two, "assign", organisation="police")
-    before = cases.get(connection, two)
+    before = case_lists.get(connection, two)
     move = Move("merge", "tester", reason="同一工地")
     case_merging.merge(connection, two, one, move)
-    joined, kept = cases.get(connection, two), cases.get(connection, one)
+    joined, kept = case_lists.get(connection, two), case_lists.get(connection, one)
     assert (joined["stage"], joined["merged_into"], kept["reports"]) == ("closed", one, 2)
     refused("not_allowed", lambda: do(connection, two, "reopen"))
     refused("not_allowed", lambda: case_merging.merge(connection, one, two, move))
     refused("same_case", lambda: case_merging.merge(connection, one, one, move))
     case_merging.unmerge(connection, two, move)
-    after = cases.get(connection, two)
+    after = case_lists.get(connection, two)
     same = ("stage", "level", "organisation", "reports", "merged_into", "closed", "outcome")
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
-    assert cases.get(connection, one)["reports"] == 1
+    assert case_lists.get(connection, one)["reports"] == 1
     refused("not_merged", lambda: case_merging.unmerge(connection, two, move))
 
 
@@ -331,10 +334,10 @@ def test_of_a_chain_of_merged_cases_each_gets_its_reports_back(connection: Conne
     move = Move("merge", "tester", reason="同一工地")
     case_merging.merge(connection, one, two, move)
     case_merging.merge(connection, two, three, move)
-    assert cases.get(connection, three)["reports"] == 3
+    assert case_lists.get(connection, three)["reports"] == 3
     case_merging.unmerge(connection, one, move)
     case_merging.unmerge(connection, two, move)
-    assert [cases.get(connection, n)["reports"] for n in (one, two, three)] == [1, 1, 1]
+    assert [case_lists.get(connection, n)["reports"] for n in (one, two, three)] == [1, 1, 1]
 
 
 def test_who_waits_for_a_step_acts_after_it(engine: Engine, connection: Connection) -> None:
@@ -373,13 +376,13 @@ def test_no_path_leaves_a_case_without_exactly_one_organisation_that_answers(
     with engine.connect() as connection, connection.begin() as transaction:
         number = opened(connection, "noise")
         for action, organisation, level, kind in path:
-            before = cases.get(connection, number)
+            before = case_lists.get(connection, number)
             try:
                 with connection.begin_nested():
                     case = do(connection, number, action, organisation=organisation, level=level,
                               kind=kind)  # fmt: skip
             except CaseError:
-                assert cases.get(connection, number) == before
+                assert case_lists.get(connection, number) == before
                 continue
             assert before["stage"] in ACTIONS[action].before
             # Nobody can be asked about it: what is resolved is closed.
@@ -390,7 +393,7 @@ def test_no_path_leaves_a_case_without_exactly_one_organisation_that_answers(
             assert (case["closed"] is not None) == (case["stage"] == "closed")
             assert (case["solved_level"] is not None) == (
                 case["stage"] in ("resolved", "return_visit", "closed"))  # fmt: skip
-            last = cases.timeline(connection, number)[-1]
+            last = case_lists.timeline(connection, number)[-1]
             assert (last["organisation"], last["stage"], last["level"]) == (
                 case["organisation"], case["stage"], case["level"])  # fmt: skip
         transaction.rollback()

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from data import (
     agreements,
     case_catalogue,
+    case_lists,
     cases,
     referral_lists,
     referrals,
@@ -78,7 +79,7 @@ def test_a_case_goes_out_and_its_outcome_resolves_it(connection: Connection, kin
     assert (accepted["state"], accepted["docket"]) == ("accepted", "（2026）粤0604诉前调1号")
     done = do(connection, number, "conclude", words="达成调解", resolves=True)
     assert (done["outcome"], done["allowed"]) == ("达成调解", [])
-    found = cases.get(connection, case)
+    found = case_lists.get(connection, case)
     # Nobody reported it who could be asked.
     assert found is not None and (found["stage"], found["outcome"]) == ("closed", "达成调解")
     assert [step["action"] for step in done["steps"]] == ["offer", "accept", "conclude"]
@@ -149,10 +150,10 @@ def test_a_call_that_is_not_the_polices_comes_in_and_its_outcome_goes_back(
     case = opened(connection, grid=None)
     inwards = {"kind": "police_call", "direction": "in", "receiver": "town", "giver": "police"}
     number = offered(connection, case, **inwards)
-    before = cases.get(connection, case)
+    before = case_lists.get(connection, case)
     assert before is not None and (before["stage"], before["organisation"]) == ("received", "desk")
     do(connection, number, "accept", "town")
-    after = cases.get(connection, case)
+    after = case_lists.get(connection, case)
     assert after is not None and (after["stage"], after["organisation"]) == ("assigned", "town")
     do(connection, number, "conclude", "town", words="已调解", resolves=True)
     assert stage(connection, case) == "closed"
@@ -168,7 +169,7 @@ def test_it_comes_in_to_a_centre_that_takes_it_over_from_who_has_it(connection: 
     refused("referral_refused", lambda: offered(connection, case, receiver="police", **inwards))
     number = offered(connection, case, receiver="town", **inwards)
     do(connection, number, "accept", "town")
-    found = cases.get(connection, case)
+    found = case_lists.get(connection, case)
     assert found is not None and (found["stage"], found["organisation"]) == ("assigned", "town")
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from data import case_merging, cases, dispatch, parties, people, reports, return_visits
+from data import case_lists, case_merging, cases, dispatch, parties, people, reports, return_visits
 from data import settings as configured
 from data.cases import Move
 from data.parties import Person, PersonError
@@ -57,11 +57,11 @@ LINKED = Person(contact="wechat 1")
 
 def do(connection: Connection, number: int, action: str, **more: Any) -> Any:
     cases.move(connection, number, Move(action, "tester", **{"reason": "已处理", **more}))
-    return cases.get(connection, number)
+    return case_lists.get(connection, number)
 
 
 def stage(connection: Connection, number: int) -> str:
-    return str(cases.get(connection, number)["stage"])  # type: ignore[index]
+    return str(case_lists.get(connection, number)["stage"])  # type: ignore[index]
 
 
 def says(connection: Connection, report: int, solved: bool, at: datetime | None = None) -> str:
@@ -97,7 +97,7 @@ def test_who_can_be_asked_is_asked_before_the_case_is_closed(
     case = do(connection, number, action)
     assert (case["stage"], case["closed"], case["outcome"]) == ("return_visit", None, "已处理")
     assert says(connection, number, True) == "closed"
-    last = cases.timeline(connection, number)[-1]
+    last = case_lists.timeline(connection, number)[-1]
     assert (last["action"], last["reason"]) == ("close", return_visits.BECAUSE["solved"])
     [visit] = return_visits.of_case(connection, number)
     assert (visit["solved"], visit["satisfaction"], visit["outcome"]) == (True, 5, "answered")
@@ -107,7 +107,7 @@ def test_where_nobody_can_be_asked_it_is_closed_and_says_so(connection: Connecti
     number = opened(connection)
     parties.add(connection, number, caller(), role="witness", actor="us")
     assert do(connection, number, "resolve")["stage"] == "closed"
-    last = cases.timeline(connection, number)[-1]
+    last = case_lists.timeline(connection, number)[-1]
     assert (last["reason"], last["data"]) == (cases.NOBODY, {"because": "nobody"})
 
 
@@ -123,9 +123,9 @@ def test_one_not_solved_opens_it_above_and_ends_the_other_visits(connection: Con
     do(connection, number, "resolve")
     assert says(connection, number, True) == "return_visit"
     assert says(connection, other, False) == "triaged"
-    case = cases.get(connection, number)
+    case = case_lists.get(connection, number)
     assert (case["level"], case["reopened"], case["closed"]) == (3, 1, None)  # type: ignore[index]
-    assert cases.timeline(connection, number)[-1]["reason"] == "还在漏水"
+    assert case_lists.timeline(connection, number)[-1]["reason"] == "还在漏水"
     assert due(connection, number) == []
     do(connection, number, "resolve")
     assert len(due(connection, number)) == 2  # everybody again
@@ -153,7 +153,7 @@ def test_called_in_vain_so_often_it_is_closed_as_not_reached(connection: Connect
         after = tried(connection, visit["id"], "no_answer", at=now(hours=n * 4.1))
         assert after == ("closed" if n == tries - 1 else "return_visit")
         assert due(connection, number, hours=n * 4.1 + 3) == []
-    last = cases.timeline(connection, number)[-1]
+    last = case_lists.timeline(connection, number)[-1]
     assert last["data"] == {"because": "unreachable"}
     refused("visit_ended", lambda: tried(connection, visit["id"], "no_answer"))
 
@@ -166,7 +166,7 @@ def test_one_call_can_be_enough(connection: Connection, outcome: str, because: s
     do(connection, number, "resolve")
     [visit] = due(connection, number)
     assert tried(connection, visit["id"], outcome) == "closed"
-    assert cases.timeline(connection, number)[-1]["data"] == {"because": because}
+    assert case_lists.timeline(connection, number)[-1]["data"] == {"because": because}
 
 
 def test_who_is_reached_says_it_and_a_try_is_kept(connection: Connection) -> None:
@@ -300,7 +300,7 @@ def test_of_two_who_close_and_reopen_at_once_one_wins_and_the_other_is_told(
     with ThreadPoolExecutor(2) as pool:
         told = list(pool.map(act, asked))
     with engine.connect() as connection:
-        last = cases.timeline(connection, number)[-1]["action"]
+        last = case_lists.timeline(connection, number)[-1]["action"]
     assert (told, last) in ((["done", "not_asked"], "reopen"), (["moved_on", "done"], "close"))
 
 
@@ -327,7 +327,7 @@ def test_no_path_closes_a_case_while_somebody_is_still_to_be_asked(
             except DispatchError:
                 pass
             case, visits = (
-                cases.get(connection, mine[0]),
+                case_lists.get(connection, mine[0]),
                 return_visits.of_case(connection, mine[0]),
             )
             assert case is not None and case["stage"] != "resolved"
@@ -386,7 +386,7 @@ def test_a_look_is_written_down_where_the_case_is_told(connection: Connection) -
         connection, number, party["id"], reason=" ", **asked))  # fmt: skip
     seen = parties.reveal(connection, number, party["id"], reason="核实身份", **asked)
     assert (seen["name"], seen["phone"]) == ("张某某", "13812345678")
-    last = cases.timeline(connection, number)[-1]
+    last = case_lists.timeline(connection, number)[-1]
     assert (last["action"], last["actor"], last["reason"]) == ("note", "chief", "核实身份")
     refused("unknown_party", lambda: parties.reveal(
         connection, opened(connection), party["id"], reason="x", **asked))  # fmt: skip
@@ -410,7 +410,7 @@ def test_found_exported_and_erased_by_number_but_not_while_a_case_is_open(
     assert (told["cases"], told["held"], told["parties"]) == (numbers[:1], numbers[1:], 1)
     [gone] = parties.of_case(connection, numbers[0])
     assert gone["erased"] is not None and gone["phone"] is gone["name"] is None
-    assert cases.get(connection, numbers[0])["outcome"] == "已处理"  # type: ignore[index]
+    assert case_lists.get(connection, numbers[0])["outcome"] == "已处理"  # type: ignore[index]
     assert [row["case"] for row in people.find(connection, who, **asked)] == numbers[1:]
     deeds = connection.execute(
         text("SELECT deed FROM person_deed WHERE person = :who ORDER BY id"), {"who": who}

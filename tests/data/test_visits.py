@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import text
 
-from data import reports, territory, upkeep, visit_plans, visits, workdays
+from data import calendars, reports, territory, upkeep, visit_plans, visits
 from data.visit_plans import NewPlan
 from data.visits import Proof
 from tests import people
@@ -90,10 +90,17 @@ def test_a_patrol_is_of_every_grid_and_working_days_skip_holidays(connection):
     assert {row["code"] for row in rows} == {*GRIDS[:4], f"{VILLAGES[0]}005"}
     assert rows[0]["until"] - rows[0]["since"] == 7 * DAY
     feast = datetime(2024, 9, 30, 4, tzinfo=UTC)  # before a National Day week
-    assert workdays.works(date(2024, 9, 29)) and not workdays.works(date(2024, 10, 7))
+    office = calendars.get(connection, calendars.USUAL)
+    assert office.works(date(2024, 9, 29)) and not office.works(date(2024, 10, 7))
     eve = plan(connection, now=feast, record_kind=None, every=1, unit="working_days",
                begins=date(2024, 9, 30))  # fmt: skip
     assert made(connection, eve)[0]["until"] == datetime(2024, 10, 7, 16, tzinfo=UTC)
+    # A day that the city itself is closed on is none either.
+    storm_day = date(2024, 10, 8)
+    calendars.put_day(connection, calendars.USUAL, storm_day, (), reason="台风停工", actor="test")
+    storm = plan(connection, now=feast, record_kind=None, every=1, unit="working_days",
+                 begins=date(2024, 9, 30))  # fmt: skip
+    assert made(connection, storm)[0]["until"] == datetime(2024, 10, 8, 16, tzinfo=UTC)
 
 
 def test_many_workers_at_once_make_each_visit_once(engine):

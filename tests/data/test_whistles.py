@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from data import (
     case_catalogue,
+    case_lists,
     cases,
     clocks,
     red_grids,
@@ -104,7 +105,7 @@ def refused(why: str, act: Callable[[], object]) -> DispatchError:
 
 
 def stage(connection: Connection, case: int) -> str:
-    found = cases.get(connection, case)
+    found = case_lists.get(connection, case)
     assert found is not None
     return str(found["stage"])
 

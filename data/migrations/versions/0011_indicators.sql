@@ -93,8 +93,10 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Of steps, clocks, whistles, return visits: the day of their case.
-CREATE FUNCTION stale_of_incident() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Of steps, clocks, whistles, return visits: the day of their case, which whoever adds one may no
+-- longer see.
+CREATE FUNCTION stale_of_incident() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     IF TG_OP = 'DELETE' THEN
         INSERT INTO indicator_stale (family, at) SELECT DISTINCT 'cases', quarter(i.opened)
@@ -106,7 +108,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE FUNCTION stale_kind() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION stale_kind() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     INSERT INTO indicator_stale (family, at) SELECT DISTINCT 'cases', quarter(opened) FROM incident
     WHERE kind IN (SELECT code FROM fresh);
@@ -205,3 +208,5 @@ CREATE TRIGGER stale_removed AFTER DELETE ON visit_proof REFERENCING OLD TABLE A
     FOR EACH STATEMENT EXECUTE FUNCTION stale_proof();
 CREATE TRIGGER stale_added AFTER INSERT ON area_version REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION stale_map();
+
+SELECT see_by('indicator_cell', 'area_id = ANY ((SELECT in_reach())::bigint[])');
