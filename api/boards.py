@@ -11,10 +11,10 @@ from api.access import Who, may
 from api.answers import NO_STORE
 from api.deps import Db
 from api.incidents import Language
-from api.indicators import board_of
+from api.indicators import board_of, place_of
 from api.problems import documented
 from api.schemas_indicators import AskedBoard
-from data.indicators import names, question
+from data.indicators import names
 from data.indicators.registry import DEFINITIONS
 from data.settings import settings
 from layers.board import Column
@@ -48,11 +48,11 @@ def _page(connection: Connection, asked: AskedPage, who: Who) -> str:
     state = board_of(connection, asked, who)
     lang: Lang = asked.lang
     name = None
-    if asked.area:
-        place = question.place(connection, asked.area)
+    place = place_of(connection, asked, who)
+    if place:
         name = names.of(connection, place.layer, [place.id])[place.id]["name"]
     first, last = asked.days()
-    said = {"from": first.isoformat(), "to": last.isoformat(), "area": asked.area or "",
+    said = {"from": first.isoformat(), "to": last.isoformat(), "area": place.code if place else "",
             "by": asked.by, "kind": asked.kind or "", "organisation": asked.organisation or "",
             "areas": asked.areas}  # fmt: skip
     refreshed = state["refreshed"]

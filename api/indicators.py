@@ -198,8 +198,8 @@ def _row(indicator: Indicator, line: RowMapping) -> dict[str, Any]:
 
 def _question(connection: Connection, asked: Asked, who: Who, by: By | None) -> Question:
     first, last = asked.days()
-    place = question.place(connection, asked.area) if asked.area else None
-    granted = who.grants.get("indicator.read")
+    granted = who.areas
+    place = place_of(connection, asked, who)
     if granted is not None and (place is None or not question.lies_in(connection, place, granted)):
         raise Problem(
             "not-permitted",
@@ -210,6 +210,13 @@ def _question(connection: Connection, asked: Asked, who: Who, by: By | None) -> 
     return Question(
         first, last + timedelta(days=1), place, body, asked.kind, asked.areas == "now", by
     )
+
+
+def place_of(connection: Connection, asked: Asked, who: Who) -> question.Place | None:
+    """The area that is asked about; None: the whole city."""
+    if asked.area:
+        return question.place(connection, asked.area)
+    return question.own(connection, who.areas)
 
 
 def _about(asked: Asked, by: str | None, refreshed: Any) -> dict[str, Any]:

@@ -104,6 +104,20 @@ def place(connection: Connection, spelt: str) -> Place:
     return Place(*found)
 
 
+_OF_ID = text("""
+SELECT a.id, a.layer, a.code, l.tree_level AS level
+FROM area a JOIN layer l ON l.name = a.layer WHERE l.tree_level IS NOT NULL AND a.id = :area
+""")
+
+
+def own(connection: Connection, granted: Sequence[int] | None) -> Place | None:
+    """The area of somebody who may see one alone, which they mean when they name none."""
+    if granted is None or len(granted) != 1:
+        return None
+    found = connection.execute(_OF_ID, {"area": granted[0]}).first()
+    return Place(*found) if found else None
+
+
 _ORGANISATION = text("SELECT id FROM organisation WHERE code = :code")
 
 
