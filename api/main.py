@@ -13,6 +13,7 @@ from api import (
     access,
     accounts,
     agreements,
+    analytics,
     areas,
     assessments,
     attachments,
@@ -68,8 +69,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, return_visits, attachments, people, records, visits,
-    watched, assessments, indicators, accounts, sessions, health, maps, dispatch_maps, boards,
-    sign_in, follow,
+    watched, assessments, indicators, analytics, accounts, sessions, health, maps, dispatch_maps,
+    boards, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
@@ -105,6 +106,7 @@ TAGS = [
     {"name": "watched", "description": "Places with readings, and when these are trouble."},
     {"name": "assessments", "description": "What lay inside an area when it was decided on."},
     {"name": "indicators", "description": "How well it goes, down to the rows."},
+    {"name": "analytics", "description": "Maps and their figures: worked out once, then kept."},
     {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},

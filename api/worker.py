@@ -7,8 +7,11 @@ import threading
 import time
 from asyncio import TaskGroup
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from datetime import UTC, datetime
+from multiprocessing import get_context
 
 import psycopg
 from procrastinate import App, PsycopgConnector
@@ -19,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.channels import Channel, NotDeliveredError, ways
 from api.deps import Database
 from data import jobs, messages, upkeep
+from data.analyses import work
 from data.messages import Message, Verdict
 from data.sequencer import Sequencer
 from data.server_programs import ServerError
@@ -27,6 +31,7 @@ LANES = 50  # subscribers served at the same time
 TURN_S = 20.0  # after which a subscriber with a long queue lets others go first
 POLL_S = 1.0  # for retries and timers that have come due, and for jobs of dead workers
 HEARTBEAT_S, DEAD_S = 2.0, 8.0  # a worker silent for the latter is dead, and its jobs are freed
+WARM_S = 10.0  # after which a worker that goes on gets ready for analyses
 END_S = 3.0  # for what is under way at the end; what is cut off is tried again
 RESTART_S = 1.0
 
@@ -70,6 +75,44 @@ class Courier:
         return Verdict(message.id)
 
 
+class Analyst:
+    """Works analyses out in a process of its own, one at a time.
+
+    What computes for seconds would keep whoever answers requests in the same process waiting.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def work(self, analysis: int) -> None:
+        """Work an analysis out; if its process dies, that is said in its place."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._process(), work.run, self._url, analysis)
+        except BrokenProcessPool:
+            self._pool = None
+            await loop.run_in_executor(None, work.give_up, self._url, analysis)
+
+    async def warm(self) -> None:
+        """Have the process ready, whose imports take seconds, before somebody asks."""
+        await asyncio.sleep(WARM_S)
+        with suppress(BrokenProcessPool):
+            await asyncio.get_running_loop().run_in_executor(self._process(), work.analyses)
+
+    def _process(self) -> ProcessPoolExecutor:
+        # A fork of a process with threads may hold their locks for ever.
+        self._pool = self._pool or ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        return self._pool
+
+    def close(self) -> None:
+        """End, with what is under way."""
+        if self._pool is not None:
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 class Worker:
     """One worker on the database at `url`; several may run, in any number of processes.
 
@@ -89,20 +132,22 @@ class Worker:
     async def run(self) -> None:
         """Work until stopped; a database that went away is waited for."""
         db = Database(self._url, ours=self._ours)
+        analyst = Analyst(self._url)
         async with ways.opened() as channels:
             courier = Courier(db, channels)
             while not self._ending.is_set():
                 try:
-                    await self._work(db, courier)
+                    await self._work(db, courier, analyst)
                 except Exception as error:
                     _explain(error)
                     await _within(self._ending, RESTART_S)
+        analyst.close()
         await db.close()
 
-    async def _work(self, db: Database, courier: Courier) -> None:
+    async def _work(self, db: Database, courier: Courier, analyst: Analyst) -> None:
         """Until the end, or until the jobs' library gives up on the database."""
         await db.write(jobs.start_lanes)  # starts a private server that died
-        app = _jobs(self._url, db, courier)
+        app = _jobs(self._url, db, courier, analyst)
         async with app.open_async(), TaskGroup() as group:
             working = group.create_task(
                 app.run_worker_async(
@@ -118,10 +163,11 @@ class Worker:
             )
             watching = group.create_task(_watch(app, db))
             keeping = group.create_task(_keep_time(db))
+            warming = group.create_task(analyst.warm())
             ending = group.create_task(self._ending.wait())
             tasks = (working, watching, keeping, ending)
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
+            for task in (*tasks, warming):
                 task.cancel()
 
 
@@ -166,8 +212,8 @@ async def _throw_away(app: App, job: int) -> None:
         log.debug("Job %s: %s", job, error)
 
 
-def _jobs(url: str, db: Database, courier: Courier) -> App:
-    """The jobs' library, with what can be done: a lane served, and each task of the upkeep."""
+def _jobs(url: str, db: Database, courier: Courier, analyst: Analyst) -> App:
+    """The jobs' library, with what can be done: a lane, an analysis, each task of the upkeep."""
     connector = PsycopgConnector(
         conninfo=url.replace("+psycopg", "", 1), min_size=1, max_size=4, timeout=10,
         kwargs={"application_name": "wangge-worker", "connect_timeout": 10},
@@ -177,6 +223,10 @@ def _jobs(url: str, db: Database, courier: Courier) -> App:
     @app.task(name=jobs.DELIVER, queue=jobs.QUEUE)
     async def deliver(subscription: int) -> None:
         await courier.serve(subscription)
+
+    @app.task(name=jobs.ANALYSE, queue=jobs.QUEUE)
+    async def analyse(analysis: int) -> None:
+        await analyst.work(analysis)
 
     for name, task in upkeep.TASKS.items():
         _schedule(app, db, name, task)

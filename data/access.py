@@ -14,7 +14,7 @@ PERMISSIONS = (
     "deployment.write", "area.read", "area.write", "rule.write", "subscription.manage",
     "case.read", "case.write", "case.close", "whistle.write", "referral.write", "visit.write",
     "supervision.write", "record.read", "record.write", "person.reveal", "indicator.read",
-    "audit.read", "account.manage", "catalogue.write", "page.read",
+    "analysis.read", "audit.read", "account.manage", "catalogue.write", "page.read",
 )  # fmt: skip
 _LOOK = ("area.read", "page.read")
 _STREET = (
@@ -24,19 +24,21 @@ _STREET = (
 _DESK = (
     *_STREET, "triage.write", "dispatch.write", "resource.write", "position.read",
     "position.write", "deployment.write", "case.write", "whistle.write", "referral.write",
-    "indicator.read",
+    "indicator.read", "analysis.read",
 )  # fmt: skip
 ROLES: dict[str, tuple[str, ...]] = {
     "grid_worker": _STREET,
-    "police_officer": (*_STREET, "position.read"),
+    "police_officer": (*_STREET, "position.read", "analysis.read"),
     "dispatcher": _DESK,
     "centre_chief": (
         *_DESK, "case.close", "supervision.write", "rule.write", "person.reveal",
     ),
-    "planner": (*_LOOK, "area.write", "incident.read", "indicator.read", "record.read"),
+    "planner": (
+        *_LOOK, "area.write", "incident.read", "indicator.read", "analysis.read", "record.read",
+    ),
     "supervisor": (
         *_LOOK, "incident.read", "report.read", "case.read", "record.read", "resource.read",
-        "indicator.read", "supervision.write",
+        "indicator.read", "analysis.read", "supervision.write",
     ),
     "system_admin": ("subscription.manage", "catalogue.write", "rule.write", "area.read"),
     "security_admin": ("account.manage", "area.read"),

@@ -1,6 +1,7 @@
 """Jobs for the workers, put down in the transaction of what they belong to (Procrastinate)."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from procrastinate import SyncPsycopgConnector
 from procrastinate.jobs import Job
@@ -9,6 +10,7 @@ from sqlalchemy import Connection, text
 
 QUEUE = "wangge"
 DELIVER = "deliver"
+ANALYSE = "analyse"
 
 # Jobs are put down on the caller's connection, so that the manager's own is never opened.
 _manager = JobManager(SyncPsycopgConnector())
@@ -29,6 +31,19 @@ WHERE s.withdrawn IS NULL AND (s.resting IS NULL OR s.resting <= now())
 """)
 
 
+def analyse(connection: Connection, number: int) -> None:
+    """Put a job down that works an analysis out, unless one waits."""
+    waiting = connection.execute(_WAITING, {"lock": f"analysis {number}"}).scalar_one()
+    if not waiting:
+        _defer(connection, [(f"analysis {number}", ANALYSE, {"analysis": number})])
+
+
+_WAITING = text(
+    "SELECT EXISTS (SELECT FROM procrastinate_jobs WHERE lock = :lock"
+    " AND status IN ('todo', 'doing'))"
+)
+
+
 def start_lanes(connection: Connection) -> int:
     """Put a job down for every subscriber who has messages due and no job that waits.
 
@@ -36,19 +51,14 @@ def start_lanes(connection: Connection) -> int:
     """
     idle = connection.execute(_IDLE).scalars().all()
     if idle:
-        _defer(connection, idle)
+        _defer(connection, [(lane(each), DELIVER, {"subscription": each}) for each in idle])
     return len(idle)
 
 
-def _defer(connection: Connection, subscriptions: Iterable[int]) -> None:
-    jobs = [
-        Job(
-            queue=QUEUE,
-            lock=lane(each),
-            queueing_lock=None,
-            task_name=DELIVER,
-            task_kwargs={"subscription": each},
-        )
-        for each in subscriptions
+def _defer(connection: Connection, asked: Iterable[tuple[str, str, dict[str, Any]]]) -> None:
+    """Put jobs down: the lock that each holds while it runs, the task, and what it is given."""
+    wanted = [
+        Job(queue=QUEUE, lock=lock, queueing_lock=None, task_name=task, task_kwargs=given)
+        for lock, task, given in asked
     ]
-    _manager.batch_defer_jobs(jobs, connection=connection.connection.driver_connection)
+    _manager.batch_defer_jobs(wanted, connection=connection.connection.driver_connection)

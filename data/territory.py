@@ -66,6 +66,17 @@ def id_of(connection: Connection, spelt: str | None) -> int | None:
     return None if spelt is None else named(connection, spelt).id
 
 
+_SPELT = text("""
+SELECT CASE WHEN l.tree_level IS NULL THEN a.layer || ':' || a.code ELSE a.code END
+FROM area a JOIN layer l ON l.name = a.layer WHERE a.id = :area_id
+""")
+
+
+def spelt(connection: Connection, area_id: int) -> str:
+    """How an area is written, as `named` reads it."""
+    return str(connection.execute(_SPELT, {"area_id": area_id}).scalar_one())
+
+
 def below(connection: Connection, area_id: int) -> list[int]:
     """The area and all below it, as ids."""
     return list(connection.execute(_BELOW, {"area_id": area_id}).scalars())

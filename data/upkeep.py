@@ -21,6 +21,7 @@ from data import (
     whistle_rules,
     whistles,
 )
+from data.analyses import kept
 from data.indicators import prepared
 from data.settings import settings
 
@@ -76,5 +77,6 @@ TASKS: dict[str, Task] = {
     "add indicators up": Task("* * * * *", _add_up),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "forget analyses": Task("47 * * * *", kept.clean),
     "forget people": Task("37 * * * *", people.expire),
 }

@@ -120,6 +120,23 @@ def ground(
     return _ground(city, source, *best, tables["grids"], dedicated)
 
 
+def path(ground: Ground, level: str, position: int) -> tuple[str, str]:
+    """An area's name and the names of the areas around it, largest first."""
+    names = []
+    while position >= 0:
+        row = ground.areas[level].iloc[position]
+        names.append(row["name"] or row["code"])
+        coarser = [
+            n
+            for n in LEVELS[: LEVELS.index("grids" if level == "dedicated" else level)]
+            if n in ground.areas
+        ]
+        if not coarser:
+            break
+        level, position = coarser[-1], int(row["up"])
+    return names[0], " ".join(reversed(names[1:]))
+
+
 def _ground(
     city: str,
     source: str,

@@ -13,7 +13,7 @@ from folium import LayerControl
 from folium.plugins import FastMarkerCluster
 from folium.utilities import JsCode
 
-from layers.ground import LEVELS, Ground
+from layers.ground import LEVELS, Ground, path
 from layers.i18n import Lang, Texts
 from layers.page import CLUSTER_CSS, CLUSTER_JS, BaseMap, Call, Shapes
 from layers.style import NONE, breaks, colours
@@ -281,26 +281,9 @@ def _busiest(ground: Ground, counts: Mapping[str, Counts], most: int = 5) -> lis
     ]
     out = []
     for n, level, i in sorted(ranked, key=lambda r: -r[0])[:most]:
-        name, around = _path(ground, level, i)
+        name, around = path(ground, level, i)
         out.append({"layer": level, "position": i, "name": name, "around": around, "n": n})
     return out
-
-
-def _path(ground: Ground, level: str, position: int) -> tuple[str, str]:
-    """An area's name and the names of the areas around it, largest first."""
-    names = []
-    while position >= 0:
-        row = ground.areas[level].iloc[position]
-        names.append(row["name"] or row["code"])
-        coarser = [
-            n
-            for n in LEVELS[: LEVELS.index("grids" if level == "dedicated" else level)]
-            if n in ground.areas
-        ]
-        if not coarser:
-            break
-        level, position = coarser[-1], int(row["up"])
-    return names[0], " ".join(reversed(names[1:]))
 
 
 def _scale(cuts: list[int], say: Texts) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ def refresh(
     """
     if not connection.execute(_LOCK).scalar_one():
         return 0
+    connection.execute(_NOTE_DAYS, {"timezone": timezone})
     done = 0
     for family in FAMILIES.values():
         _begin_anew(connection, family, now, timezone)
@@ -58,9 +59,18 @@ def refresh_all(
         progress(f"{done:,} days added up", done / (done + waiting))
 
 
+# What analyses were made from: on which days reports are other than they were.
+_NOTE_DAYS = text("""
+WITH taken AS (DELETE FROM indicator_stale WHERE family = 'reports' RETURNING at)
+INSERT INTO report_day (day, changed)
+SELECT day, clock_timestamp() FROM (
+    SELECT DISTINCT CAST(at AT TIME ZONE :timezone AS date) AS day FROM taken) d
+ON CONFLICT (day) DO UPDATE SET changed = excluded.changed
+""")
 _WAITING = text("""
 SELECT count(*) FROM (
-    SELECT DISTINCT family, CAST(at AT TIME ZONE :timezone AS date) FROM indicator_stale) d
+    SELECT DISTINCT family, CAST(at AT TIME ZONE :timezone AS date) FROM indicator_stale
+    WHERE family <> 'reports') d
 """)
 
 

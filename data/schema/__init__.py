@@ -11,6 +11,7 @@ same instant without seeing it (`docs/decisions/0002-two-time-axes.md`).
 
 from data.schema import (
     accounts,
+    analyses,
     assessments,
     cases,
     city,
@@ -32,6 +33,7 @@ from data.schema.base import Base
 __all__ = [
     "Base",
     "accounts",
+    "analyses",
     "assessments",
     "cases",
     "city",

@@ -1,7 +1,7 @@
 // What lies under the city's maps: areas from the packed topology, borders, names, water, roads.
 "use strict";
 (() => {
-  const { data, layers, esc } = wangge;
+  const { data, layers, t, esc } = wangge;
   const LEVELS = ["districts", "towns", "villages", "grids"];
   const INK = "#22344d";
 
@@ -77,6 +77,17 @@
       names(level).forEach((marker) => group.addLayer(marker));
     }
     return group;
+  };
+
+  layers.beats = (map) => {
+    const renderer = wangge.pane(map, "beats", 450, true);
+    return L.geoJSON(features("beats"), {
+      style: { renderer, pane: "beats", color: "#0072b2", weight: 2, dashArray: "7 4", fill: false },
+    }).bindTooltip((layer) => {
+      const i = layer.feature.id;
+      return `<b>${esc(label("beats", i))}</b> <em>${t("beat")}</em>
+        <div class="code">${t("code")} ${esc(data.beats.code[i])}</div>`;
+    }, { sticky: true, className: "tip" });
   };
 
   // Which names are readable depends on the zoom; the style sheet knows which.

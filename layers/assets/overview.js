@@ -83,17 +83,6 @@
     }).bindTooltip(areaTip("dedicated"), { sticky: true, className: "tip" });
   };
 
-  layers.beats = (map) => {
-    const renderer = wangge.pane(map, "beats", 450, true);
-    return L.geoJSON(features("beats"), {
-      style: { renderer, pane: "beats", color: "#0072b2", weight: 2, dashArray: "7 4", fill: false },
-    }).bindTooltip((layer) => {
-      const i = layer.feature.id;
-      return `<b>${esc(label("beats", i))}</b> <em>${t("beat")}</em>
-        <div class="code">${t("code")} ${esc(data.beats.code[i])}</div>`;
-    }, { sticky: true, className: "tip" });
-  };
-
   const markTip = ([, , n, waits, kind, time, grid, reason, radius]) => {
     const head = n > 1 ? t("cell", { m: radius, n }) : kind || t("no_kind");
     const rows = n > 1

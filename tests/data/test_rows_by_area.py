@@ -31,6 +31,7 @@ OPEN = {
     "a power of its own": {"account", "account_role", "session", "token", "audit", "person_deed"},
     "of the program": {
         "intake", "request", "subscription", "message", "indicator_state", "indicator_stale",
+        "report_day",
     },
     "reached by what belongs to an area": {"stored_file"},
     "drawn across areas": {"assessment", "assessment_decision"},

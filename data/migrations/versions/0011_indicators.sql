@@ -129,15 +129,18 @@ BEGIN
     RETURN NULL;
 END $$;
 
+-- Of a report both what its people did, and when it happened, for what is worked out from reports.
 CREATE FUNCTION stale_report() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO indicator_stale (family, at) SELECT DISTINCT 'activity', quarter(received)
-        FROM fresh WHERE channel = 'grid-worker';
+        INSERT INTO indicator_stale (family, at)
+        SELECT DISTINCT 'activity', quarter(received) FROM fresh WHERE channel = 'grid-worker'
+        UNION ALL SELECT DISTINCT 'reports', quarter(coalesce(occurred, received)) FROM fresh;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        INSERT INTO indicator_stale (family, at) SELECT DISTINCT 'activity', quarter(received)
-        FROM was WHERE channel = 'grid-worker';
+        INSERT INTO indicator_stale (family, at)
+        SELECT DISTINCT 'activity', quarter(received) FROM was WHERE channel = 'grid-worker'
+        UNION ALL SELECT DISTINCT 'reports', quarter(coalesce(occurred, received)) FROM was;
     END IF;
     RETURN NULL;
 END $$;

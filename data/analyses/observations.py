@@ -1,0 +1,197 @@
+"""The reports of a selection as arrays: a million in a second or two."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from psycopg import sql
+from sqlalchemy import Connection, text
+
+from data import territory
+from data.analyses.selection import Selection
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What was reported, once for each trouble, in the order of its time.
+
+    Attributes
+    ----------
+    lonlat : (n, 2) degrees WGS 84
+    at : (n,) datetime64[us] in UTC: when it happened, or else came
+    day, hour, weekday : (n,) in the city's time; days since 1970, hours from 0, Monday is 1
+    kind, channel : (n,) positions in `kinds` and `channels`; -1: none is given
+    area_id : (n,) the area that it was placed in; -1: none
+    unplaced : how many more there are that have no position, and so are on no map
+    """
+
+    lonlat: Floats
+    at: "npt.NDArray[np.datetime64]"
+    day: Ints
+    hour: Ints
+    weekday: Ints
+    kind: Ints
+    channel: Ints
+    area_id: Ints
+    kinds: tuple[str, ...]
+    channels: tuple[str, ...]
+    unplaced: int
+
+    def __len__(self) -> int:
+        return len(self.lonlat)
+
+
+_ROW = np.dtype(
+    [("fields", ">i2")]
+    + [
+        part
+        for name, kind in (
+            ("lon", ">f8"), ("lat", ">f8"), ("at", ">i8"), ("kind", ">i8"), ("channel", ">i8"),
+            ("area", ">i8"),
+        )
+        for part in ((f"{name}_length", ">i4"), (name, kind))
+    ]
+)  # fmt: skip
+_HEADER = 19  # bytes before the first row of a binary COPY
+_NONE = 0  # what stands for a missing text; none hashes to it in practice
+
+# A report that joined an incident tells of it again; an archive's reports opened none.
+_ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
+_WHEN = "coalesce(r.occurred, r.received)"
+# Every field has one width, so that the rows can be read as an array.
+_COLUMNS = f"""
+ST_X(r.geom), ST_Y(r.geom), (extract(epoch FROM {_WHEN}) * 1e6)::bigint,
+coalesce(hashtextextended(r.kind, 0), {_NONE}), coalesce(hashtextextended(r.channel, 0), {_NONE}),
+coalesce(r.area_id, -1)
+"""
+_IS_OF_TREE = text("SELECT tree_level IS NOT NULL FROM layer WHERE name = :layer")
+_INSIDE = """EXISTS (
+    SELECT FROM area_piece p JOIN area_version v ON v.id = p.version_id
+    WHERE v.area_id = %(area)s AND v.valid @> now() AND upper_inf(v.recorded)
+      AND p.geom && r.geom AND ST_Intersects(p.geom, r.geom))"""
+_KINDS = text("""
+WITH RECURSIVE below AS (
+    SELECT unnest(CAST(:kinds AS text[])) AS code
+    UNION SELECT k.code FROM case_kind k JOIN below b ON k.parent = b.code WHERE k.valid @> now()
+)
+SELECT code FROM below ORDER BY code
+""")
+
+
+def read(connection: Connection, selection: Selection, timezone: str) -> Observations:
+    """The reports of a selection.
+
+    Parameters
+    ----------
+    timezone : of the city, whose days, hours and weekdays they are
+
+    Raises
+    ------
+    InputError
+        There is no area of that code.
+    """
+    where, asked = _where(connection, selection, timezone)
+    query = f"SELECT {_COLUMNS} FROM report r WHERE {where} AND r.geom IS NOT NULL"
+    rows = _copy(connection, query, asked)
+    texts = {name: _texts(connection, name, where, asked) for name in ("kind", "channel")}
+    missing = f"SELECT count(*) FROM report r WHERE {where} AND r.geom IS NULL"
+    unplaced = connection.exec_driver_sql(missing, asked).scalar_one()
+    return _made(rows, texts, int(unplaced), selection, timezone)
+
+
+def newest(connection: Connection) -> date | None:
+    """The last day of which anything is reported, for who finds nothing in a period."""
+    found = connection.execute(text(f"SELECT max({_WHEN}) FROM report r")).scalar()
+    return found.date() if found else None
+
+
+def _where(
+    connection: Connection, selection: Selection, timezone: str
+) -> tuple[str, dict[str, Any]]:
+    zone = ZoneInfo(timezone)
+    since = datetime.combine(selection.first, datetime.min.time(), zone)
+    until = datetime.combine(selection.last + timedelta(days=1), datetime.min.time(), zone)
+    where = [_ONCE, f"{_WHEN} >= %(since)s", f"{_WHEN} < %(until)s"]
+    asked: dict[str, Any] = {"since": since, "until": until}
+    if selection.area is not None:
+        area = territory.named(connection, selection.area)
+        if connection.execute(_IS_OF_TREE, {"layer": area.layer}).scalar_one():
+            where.append("r.area_id = ANY (%(areas)s)")
+            asked["areas"] = territory.below(connection, area.id)
+        else:  # what is placed in grids lies in a beat by its point
+            where.append(_INSIDE)
+            asked["area"] = area.id
+    if selection.kinds:
+        found = connection.execute(_KINDS, {"kinds": list(selection.kinds)}).scalars()
+        where.append("r.kind = ANY (%(kinds)s)")
+        asked["kinds"] = list(found)
+    if selection.channels:
+        where.append("r.channel = ANY (%(channels)s)")
+        asked["channels"] = list(selection.channels)
+    return " AND ".join(where), asked
+
+
+def _copy(connection: Connection, query: str, asked: dict[str, Any]) -> npt.NDArray[np.void]:
+    raw = bytearray()
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    statement = sql.SQL(f"COPY ({query}) TO STDOUT (FORMAT BINARY)")
+    with driver.cursor() as cursor, cursor.copy(statement, asked) as copied:
+        for piece in copied:
+            raw += piece
+    return np.frombuffer(raw, _ROW, count=(len(raw) - _HEADER) // _ROW.itemsize, offset=_HEADER)
+
+
+def _texts(
+    connection: Connection, column: str, where: str, asked: dict[str, Any]
+) -> tuple[Ints, tuple[str, ...]]:
+    """The different texts of a column with what they hash to, in the order of the hashes."""
+    query = (
+        f"SELECT DISTINCT hashtextextended(r.{column}, 0), r.{column} FROM report r"
+        f" WHERE {where} AND r.{column} IS NOT NULL ORDER BY 1"
+    )
+    found = connection.exec_driver_sql(query, asked).all()
+    return np.array([row[0] for row in found], np.int64), tuple(row[1] for row in found)
+
+
+def _made(
+    rows: npt.NDArray[np.void], texts: dict[str, tuple[Ints, tuple[str, ...]]], unplaced: int,
+    selection: Selection, timezone: str,
+) -> Observations:  # fmt: skip
+    at = rows["at"].astype(np.int64)
+    local = pd.to_datetime(at, unit="us", utc=True).tz_convert(timezone)
+    hour = local.hour.to_numpy(np.int64)
+    day = local.tz_localize(None).to_numpy("datetime64[D]").astype(np.int64)
+    weekday = (day + 3) % 7 + 1  # 1970 began on a Thursday
+    fits = np.ones(len(at), bool)
+    if selection.hours:
+        fits &= np.isin(hour, selection.hours)
+    if selection.weekdays:
+        fits &= np.isin(weekday, selection.weekdays)
+    order = np.flatnonzero(fits)
+    order = order[np.argsort(at[order], kind="stable")]
+    return Observations(
+        lonlat=np.column_stack([rows["lon"][order], rows["lat"][order]]).astype(np.float64),
+        at=at[order].astype("datetime64[us]"),
+        day=day[order], hour=hour[order], weekday=weekday[order],
+        kind=_positions(rows["kind"][order], texts["kind"][0]),
+        channel=_positions(rows["channel"][order], texts["channel"][0]),
+        area_id=rows["area"][order].astype(np.int64),
+        kinds=texts["kind"][1], channels=texts["channel"][1], unplaced=unplaced,
+    )  # fmt: skip
+
+
+def _positions(hashes: npt.NDArray[np.void], known: Ints) -> Ints:
+    values = hashes.astype(np.int64)
+    found: Ints = np.searchsorted(known, values).astype(np.int64)
+    inside = found < len(known)
+    same = np.zeros(len(values), bool)
+    same[inside] = known[found[inside]] == values[inside]
+    return np.where(same, found, -1)
