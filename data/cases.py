@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, text
 from data import asking, clocks, events, refusals
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
-from data.stages import ACTIONS, ANSWERED, CITY, Action, allowed
+from data.stages import ACTIONS, ANSWERED, CITY, allowed
 
 MOST_LEVEL = 4
 
@@ -108,7 +108,7 @@ def move(connection: Connection, number: int, asked: Move) -> int:
     """
     action = ACTIONS[asked.action]
     case = hold(connection, number)
-    _check(connection, case, action, asked)
+    check(connection, case, asked)
     after = {
         "stage": action.stage or case["stage"],
         "level": case["level"],
@@ -121,6 +121,8 @@ def move(connection: Connection, number: int, asked: Move) -> int:
     }
     after |= _consequence(connection, case, asked)
     step = write(connection, case, asked, after)
+    if after["stage"] in ANSWERED and case["stage"] not in ANSWERED:
+        asking.drop_question(connection, number)
     if case["stage"] == "return_visit" and after["stage"] != "return_visit":
         asking.withdraw(connection, number)
     if after["stage"] == "resolved" and case["stage"] != "resolved":
@@ -206,7 +208,9 @@ def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> 
 # --- whether it can be done -----------------------------------------------------------------------
 
 
-def _check(connection: Connection, case: RowMapping, action: Action, asked: Move) -> None:
+def check(connection: Connection, case: RowMapping, asked: Move) -> None:
+    """Raise `CaseError` unless this can be done with a case that is held, by whoever asks."""
+    action = ACTIONS[asked.action]
     if asked.seen is not None or case["stage"] not in action.before:
         last = connection.execute(_LAST, {"id": case["id"]}).mappings().first()
         if asked.seen is not None and last and last["id"] != asked.seen:

@@ -10,6 +10,7 @@ from data import (
     events,
     people,
     positions,
+    questions,
     referral_rules,
     referrals,
     requests,
@@ -69,6 +70,7 @@ TASKS: dict[str, Task] = {
     "clean requests": Task("27 * * * *", _clean_requests),
     "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
+    "wait no longer for answers": Task("*/5 * * * *", questions.give_up),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),
     "forget people": Task("37 * * * *", people.expire),
 }
