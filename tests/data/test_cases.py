@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -168,13 +169,47 @@ def test_what_nobody_answers_for_is_found(connection: Connection) -> None:
 
 def test_a_kind_is_never_below_itself(connection: Connection) -> None:
     wrong = Kind("dispute", "纠纷", "Dispute", "dispute", parent="land")
-    with pytest.raises(CatalogueRefusedError, match="below it"):
+    with pytest.raises(CatalogueRefusedError, match="below themselves"):
         case_catalogue.put_kind(connection, wrong, actor="test")
-    with pytest.raises(CatalogueRefusedError, match="kinds below"):
+    with pytest.raises(CatalogueRefusedError, match="no kind 'dispute'"):
         case_catalogue.end_kind(connection, "dispute")
 
 
 # --- from stage to stage --------------------------------------------------------------------------
+
+
+def codes(connection: Connection, at: datetime | None = None) -> set[str]:
+    return {kind["code"] for kind in case_catalogue.kinds(connection, at)}
+
+
+def test_kinds_to_come_neither_cross_nor_lose_their_parent(connection: Connection) -> None:
+    soon, later = (datetime.now(UTC) + timedelta(days=days) for days in (1, 2))
+
+    def put(code: str, parent: str | None, since: datetime | None = None) -> None:
+        kind = Kind(code, code, code, "event", parent=parent)
+        case_catalogue.put_kind(connection, kind, actor="test", since=since)
+
+    for code in ("x", "y"):
+        put(code, None)
+    put("y", "x", later)
+    with pytest.raises(CatalogueRefusedError, match="below themselves"):
+        put("x", "y", soon)  # where y is not below x yet, but will be
+    put("z", "y", later)
+    with pytest.raises(CatalogueRefusedError, match="no kind 'y', below which z stand"):
+        case_catalogue.end_kind(connection, "y", soon)
+    with pytest.raises(CatalogueRefusedError, match="no kind 'x'"):
+        case_catalogue.end_kind(connection, "x", later + timedelta(days=1))
+    assert codes(connection) >= {"x", "y"}, "what is refused changes nothing"
+
+
+def test_a_kind_to_come_can_be_taken_back(connection: Connection) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    kind = Kind("drone", "无人机", "Drones", "event")
+    case_catalogue.put_kind(connection, kind, actor="test", since=later)
+    assert "drone" in codes(connection, later) and "drone" not in codes(connection)
+    assert case_catalogue.end_kind(connection, "drone")
+    assert "drone" not in codes(connection, later)
+    assert not case_catalogue.end_kind(connection, "drone")
 
 
 def test_from_the_report_to_the_answer(connection: Connection) -> None:
