@@ -53,6 +53,7 @@ def ask(
     case = cases.hold(connection, number)
     move = Move("ask", actor, acting, words)
     cases.check(connection, case, move)
+    cases.check_accountable(connection, case, acting)
     if not connection.execute(_SOMEBODY, {"id": number}).scalar():
         raise CaseError(
             "nobody_to_ask",
@@ -135,6 +136,7 @@ def note(
         raise CaseError("unknown_question", f"Case {number} has no question {question}.")
     move = Move("reply", actor, acting)
     cases.check(connection, case, move)
+    cases.check_accountable(connection, case, acting)
     if row["ended"] is not None:
         raise CaseError(
             "question_ended",

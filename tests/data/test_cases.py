@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from data import case_catalogue, case_lists, case_merging, cases, dispatch, reports
+from data import access, case_catalogue, case_lists, case_merging, cases, dispatch, reports
+from data.access import Who
 from data.case_catalogue import Answering, CatalogueRefusedError, Kind
 from data.cases import CaseError, Move
 from data.dispatch import Choice
@@ -301,6 +302,22 @@ def test_only_who_answers_or_is_above_moves_it(connection: Connection) -> None:
     do(connection, number, "note", acting=by["water"])  # anybody may say something
 
 
+def test_who_acts_for_no_organisation_acts_around_their_areas(connection: Connection) -> None:
+    """As the centre of a place: for what lies in it, or is answered for from there."""
+    inside, outside = (opened(connection, grid=grid) for grid in (0, 4))
+    areas = text("SELECT id FROM area WHERE layer = 'village' AND code = :code")
+    village = connection.execute(areas, {"code": VILLAGES[0]}).scalar_one()
+    token = access.acting.set(Who("dispatcher", areas=(village,)))
+    try:
+        do(connection, inside, "assign")
+        error = refused("not_accountable", lambda: do(connection, outside, "assign"))
+        assert error.facts["organisation"] == "centre-town"
+        access.acting.set(Who("chief", areas=None))
+        do(connection, outside, "assign")
+    finally:
+        access.acting.reset(token)
+
+
 def test_nobody_is_left_on_the_way_to_what_is_solved(connection: Connection) -> None:
     number, who = opened(connection, "noise"), person(connection)
     dispatch.send(connection, number, [Choice(who)], actor="tester")
@@ -362,6 +379,26 @@ def test_merged_and_taken_apart_nothing_is_lost(connection: Connection) -> None:
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert case_lists.get(connection, one)["reports"] == 1
     refused("not_merged", lambda: case_merging.unmerge(connection, two, move))
+
+
+def test_who_merges_answers_for_both(connection: Connection) -> None:
+    police, court = (
+        connection.execute(text("SELECT id FROM organisation WHERE code = :c"), {"c": c}).scalar()
+        for c in ("police", "court")
+    )
+    mine, theirs = opened(connection, "noise"), opened(connection, "noise")
+    do(connection, mine, "assign", organisation="police")
+    do(connection, theirs, "assign", organisation="court")
+    for acting, number, into in ((police, mine, theirs), (court, mine, theirs)):
+        move = Move("merge", "tester", acting, reason="同一处")
+        refused("not_accountable", lambda n=number, i=into, m=move: case_merging.merge(
+            connection, n, i, m))  # fmt: skip
+    assert case_lists.get(connection, theirs)["reports"] == 1
+    centre = connection.execute(
+        text("SELECT id FROM organisation WHERE code = 'centre-town'")
+    ).scalar()
+    case_merging.merge(connection, mine, theirs, Move("merge", "tester", centre, reason="同一处"))
+    assert case_lists.get(connection, theirs)["reports"] == 2
 
 
 def test_of_a_chain_of_merged_cases_each_gets_its_reports_back(connection: Connection) -> None:
