@@ -638,6 +638,11 @@ KINDS: dict[str, Kind] = {
         "Nothing was stored. Try again after the seconds that the header Retry-After names; a "
         "report with the same external_id is never stored twice.",
     ),
+    "collided": Kind(
+        503,
+        "Others changed the same at that moment",
+        "Each waited for the other, and nothing of this was done; send it again.",
+    ),
     "internal": Kind(
         500,
         "Something went wrong here",
