@@ -172,7 +172,8 @@ class Database:
 
 _SEE = text("""
 SELECT set_config('role', :role, false),
-       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false)
+       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false),
+       set_config('wangge.organisation', coalesce(CAST(:organisation AS text), ''), false)
 """)
 _SEE_ALL = text("SELECT set_config('role', :role, false)")
 
@@ -189,7 +190,9 @@ def _see(connection: Connection) -> None:
     if areas is None:
         connection.execute(_SEE_ALL, {"role": CITY})
     else:
-        connection.execute(_SEE, {"role": APPLICATION, "areas": list(areas)})
+        who = acting.get()
+        seen = {"areas": list(areas), "organisation": who and who.organisation_id}
+        connection.execute(_SEE, {"role": APPLICATION, **seen})
     connection.commit()
     connection.info["sees"] = CITY if areas is None else APPLICATION
 

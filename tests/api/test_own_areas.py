@@ -230,6 +230,60 @@ def test_lists_hold_what_is_here(
     assert here in own and there not in own
 
 
+def test_who_is_called_sees_the_case_and_no_other_of_its_area(
+    app: TestClient, client: TestClient, engine: Engine, villages: list[Village],
+    sessions: dict[str, Any],
+) -> None:  # fmt: skip
+    """The police by their organisation, the fire station by its area; each only what it must."""
+    there = villages[OTHER]
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO organisation (code, name, role, area_id)"
+                " SELECT 'fire', '消防站', 'other', id FROM area WHERE code = :code"
+            ),
+            {"code": VILLAGES[OWN]},
+        )
+    body = {"name": "police", "permissions": list(ROLES["dispatcher"]), "organisation": "police",
+            "area": f"village:{VILLAGES[OWN]}"}  # fmt: skip
+    police = bearer(made(client, "tokens", body)["token"])
+    case, whistle = there.numbers["incident"], there.numbers["whistle"]
+    other = made(client, "reports", {"source": "test", "external_id": "next door", **there.at})
+
+    def see(headers: Any) -> set[int]:
+        paths = (f"cases/{case}", f"cases/{case}/timeline", f"whistles/{whistle}",
+                 f"reports/{case}", f"incidents/{case}/clocks")  # fmt: skip
+        assert app.get(f"{API}/cases/{other['id']}", headers=headers).status_code == 404
+        return {app.get(f"{API}/{path}", headers=headers).status_code for path in paths}
+
+    def decides(headers: Any) -> None:
+        step = {"action": "resolve", "reason": "已处理"}
+        refused = app.post(f"{API}/cases/{case}/steps", json=step, headers=headers)
+        assert refused.status_code == 403, refused.text
+        assert refused.json()["type"] == "/problems/case-not-accountable"
+
+    def let_off(code: str) -> None:
+        called = client.get(f"{API}/whistles/{whistle}").json()["calls"]
+        [call] = [call["id"] for call in called if call["organisation"] == code]
+        steps = f"whistles/{whistle}/calls/{call}/steps"
+        made(client, steps, {"action": "decline", "reason": "不属本单位职责", "acting": code})
+        made(client, steps, {"action": "release", "acting": "town"})
+
+    dispatcher = sessions["dispatcher"]
+    assert see(police) == {200} and see(dispatcher) == {404}
+    decides(police)  # to see it is not to decide on it
+    [call] = client.get(f"{API}/whistles/{whistle}").json()["calls"]
+    steps = f"{API}/whistles/{whistle}/calls/{call['id']}/steps"
+    assert app.post(steps, json={"action": "sign"}, headers=police).status_code == 201
+    let_off("police")
+    assert see(police) == {404}
+    made(client, f"whistles/{whistle}/calls", {"organisation": "fire", "acting": "town"})
+    assert see(dispatcher) == {200}
+    decides(dispatcher)
+    let_off("fire")
+    assert see(dispatcher) == {404}
+
+
 def test_a_report_is_taken_in_wherever_it_happened(
     app: TestClient, client: TestClient, villages: list[Village], sessions: dict[str, Any]
 ) -> None:

@@ -1,4 +1,4 @@
-"""Questions to who reported a case, while which its time rests."""
+"""Questions to who reported a case; those who are called to a case see it."""
 
 from pathlib import Path
 
@@ -19,7 +19,18 @@ def upgrade() -> None:
     bind.exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
 
 
+_BY_AREA = """
+DROP POLICY by_area ON {table};
+CREATE POLICY by_area ON {table} TO wangge_app USING (
+    area_id = ANY ((SELECT in_reach())::bigint[])
+    OR {incident} = ANY ((SELECT helped_from_reach())::bigint[]))
+"""
+
+
 def downgrade() -> None:
+    op.execute(_BY_AREA.format(table="incident", incident="id"))
+    op.execute(_BY_AREA.format(table="report", incident="incident_id"))
+    op.execute("DROP FUNCTION called_from_reach, acting_for")
     op.execute("DROP TABLE question")
     # What was asked stays in the timeline as a note.
     op.execute("ALTER TABLE case_step DROP CONSTRAINT action_known")

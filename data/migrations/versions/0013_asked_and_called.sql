@@ -33,3 +33,33 @@ SELECT see_by('question', 'EXISTS (SELECT FROM incident x WHERE x.id = incident_
 
 ALTER TABLE case_step DROP CONSTRAINT action_known;
 ALTER TABLE case_step ADD CONSTRAINT action_known CHECK (action IN ('open', 'note', 'ask', 'reply', 'unanswered', 'triage', 'assign', 'accept', 'decline', 'start', 'return', 'transfer', 'escalate', 'delegate', 'consult', 'refer', 'refer_back', 'reject', 'resolve', 'visit', 'close', 'reopen', 'merge', 'unmerge', 'succeed'));
+
+-- For which organisation the one who acts does so; null: for none in particular.
+CREATE FUNCTION acting_for() RETURNS bigint LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT nullif(current_setting('wangge.organisation', true), '')::bigint
+$$;
+
+-- Open cases to which the organisation that is acted for was called by a whistle, or one whose own
+-- area is in reach, and which it was not let off. The owner looks, as for `helpers_in_reach`.
+CREATE FUNCTION called_from_reach() RETURNS bigint[]
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH RECURSIVE ours AS (
+        SELECT id FROM organisation WHERE id = acting_for() OR area_id = ANY (in_reach())
+        UNION
+        SELECT o.id FROM ours JOIN organisation o ON o.successor_id = ours.id
+    )
+    SELECT coalesce(array_agg(DISTINCT i.id), '{}')
+    FROM ours JOIN whistle_call c ON c.organisation_id = ours.id AND c.state <> 'released'
+    JOIN whistle w ON w.id = c.whistle_id
+    JOIN incident i ON i.id = w.incident_id AND i.closed IS NULL
+$$;
+
+DROP POLICY by_area ON incident;
+CREATE POLICY by_area ON incident TO wangge_app USING (
+    area_id = ANY ((SELECT in_reach())::bigint[]) OR id = ANY ((SELECT helped_from_reach())::bigint[])
+    OR id = ANY ((SELECT called_from_reach())::bigint[]));
+DROP POLICY by_area ON report;
+CREATE POLICY by_area ON report TO wangge_app USING (
+    area_id = ANY ((SELECT in_reach())::bigint[])
+    OR incident_id = ANY ((SELECT helped_from_reach())::bigint[])
+    OR incident_id = ANY ((SELECT called_from_reach())::bigint[]));
