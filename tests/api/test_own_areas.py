@@ -18,6 +18,7 @@ from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, VILLAGES, WEST
 from tests.api.test_accounts import API, PASSWORD, app, bearer, enrolled, routes, sign_in
 from tests.api.test_deployments import shift, site
 from tests.api.test_return_visits import photo
+from tests.data.test_events import number_all
 
 __all__ = ["app"]
 OWN, OTHER = 0, 1  # village
@@ -230,6 +231,61 @@ def test_lists_hold_what_is_here(
     assert here in own and there not in own
 
 
+def test_a_report_is_taken_in_wherever_it_happened(
+    app: TestClient, client: TestClient, villages: list[Village], sessions: dict[str, Any]
+) -> None:
+    body = {"source": "test", "external_id": "across", **villages[OTHER].at}
+    headers = sessions["grid_worker"]
+    sent = app.post(f"{API}/reports", json=body, headers=headers)
+    assert sent.status_code == 201, sent.text
+    number = sent.json()["id"]
+    assert client.get(f"{API}/reports/{number}").status_code == 200
+    assert app.get(f"{API}/reports/{number}", headers=headers).status_code == 404
+
+
+def list_of_events(app: TestClient, headers: dict[str, str]) -> list[dict[str, Any]]:
+    query = {"after": 0, "limit": 1000}
+    told = app.get(
+        f"{API}/events", params=query, headers=headers | {"Accept": "application/json"}
+    ).json()
+    return list(told["events"])
+
+
+def test_events_are_told_where_they_happened(
+    app: TestClient, villages: list[Village], sessions: dict[str, Any]
+) -> None:
+    told = list_of_events(app, sessions["dispatcher"])
+    here, there = (village.numbers["incident"] for village in villages)
+    incidents = {event["incident"] for event in told}
+    assert here in incidents and there not in incidents
+    assert {e["area"]["code"] for e in told} <= {VILLAGES[OWN], SCHOOL, *GRIDS[:4]}
+
+
+def test_nothing_is_given_to_elsewhere(
+    app: TestClient, villages: list[Village], sessions: dict[str, Any]
+) -> None:
+    headers = sessions["dispatcher"]
+    here, there = villages
+    given = {"source": "test", "kind": "grid_lead", "name": "第009网格 网格长"}
+    place = {"source": "test", "kind": "site", "name": "工地"}
+    for path, body in (
+        ("resources", given | {"external_id": "new", "area": there.grid, **there.at}),
+        ("resources", given | {"external_id": VILLAGES[OTHER], "area": here.grid, **here.at}),
+        ("watched", place | {"external_id": "new", **there.at}),
+        ("watched", place | {"external_id": VILLAGES[OTHER], **here.at}),
+    ):
+        sent = app.post(f"{API}/{path}", json=body, headers=headers)
+        assert sent.status_code == 403, (path, sent.status_code, sent.text)
+        assert sent.json()["type"] == "/problems/outside-areas"
+
+
+def test_a_token_of_an_area_is_held_to_it(client: TestClient, app: TestClient) -> None:
+    body = {"name": "a village's", "permissions": ["case.read"], "area": f"village:{VILLAGES[OWN]}"}
+    headers = bearer(made(client, "tokens", body)["token"])
+    seen = app.get(f"{API}/cases", headers=headers).json()["cases"]
+    assert seen and {case["area"]["code"] for case in seen} <= set(GRIDS[:4])
+
+
 def test_who_is_called_sees_the_case_and_no_other_of_its_area(
     app: TestClient, client: TestClient, engine: Engine, villages: list[Village],
     sessions: dict[str, Any],
@@ -279,54 +335,9 @@ def test_who_is_called_sees_the_case_and_no_other_of_its_area(
     assert see(police) == {404}
     made(client, f"whistles/{whistle}/calls", {"organisation": "fire", "acting": "town"})
     assert see(dispatcher) == {200}
+    number_all(engine)
+    told = list_of_events(app, dispatcher)
+    assert {e["kind"] for e in told if e["incident"] == case} == {"whistle.called"}
     decides(dispatcher)
     let_off("fire")
     assert see(dispatcher) == {404}
-
-
-def test_a_report_is_taken_in_wherever_it_happened(
-    app: TestClient, client: TestClient, villages: list[Village], sessions: dict[str, Any]
-) -> None:
-    body = {"source": "test", "external_id": "across", **villages[OTHER].at}
-    headers = sessions["grid_worker"]
-    sent = app.post(f"{API}/reports", json=body, headers=headers)
-    assert sent.status_code == 201, sent.text
-    number = sent.json()["id"]
-    assert client.get(f"{API}/reports/{number}").status_code == 200
-    assert app.get(f"{API}/reports/{number}", headers=headers).status_code == 404
-
-
-def test_events_are_told_where_they_happened(
-    app: TestClient, villages: list[Village], sessions: dict[str, Any]
-) -> None:
-    headers = sessions["dispatcher"] | {"Accept": "application/json"}
-    told = app.get(f"{API}/events", params={"after": 0, "limit": 1000}, headers=headers).json()
-    here, there = (village.numbers["incident"] for village in villages)
-    incidents = {event["incident"] for event in told["events"]}
-    assert here in incidents and there not in incidents
-    assert {e["area"]["code"] for e in told["events"]} <= {VILLAGES[OWN], SCHOOL, *GRIDS[:4]}
-
-
-def test_nothing_is_given_to_elsewhere(
-    app: TestClient, villages: list[Village], sessions: dict[str, Any]
-) -> None:
-    headers = sessions["dispatcher"]
-    here, there = villages
-    given = {"source": "test", "kind": "grid_lead", "name": "第009网格 网格长"}
-    place = {"source": "test", "kind": "site", "name": "工地"}
-    for path, body in (
-        ("resources", given | {"external_id": "new", "area": there.grid, **there.at}),
-        ("resources", given | {"external_id": VILLAGES[OTHER], "area": here.grid, **here.at}),
-        ("watched", place | {"external_id": "new", **there.at}),
-        ("watched", place | {"external_id": VILLAGES[OTHER], **here.at}),
-    ):
-        sent = app.post(f"{API}/{path}", json=body, headers=headers)
-        assert sent.status_code == 403, (path, sent.status_code, sent.text)
-        assert sent.json()["type"] == "/problems/outside-areas"
-
-
-def test_a_token_of_an_area_is_held_to_it(client: TestClient, app: TestClient) -> None:
-    body = {"name": "a village's", "permissions": ["case.read"], "area": f"village:{VILLAGES[OWN]}"}
-    headers = bearer(made(client, "tokens", body)["token"])
-    seen = app.get(f"{API}/cases", headers=headers).json()["cases"]
-    assert seen and {case["area"]["code"] for case in seen} <= set(GRIDS[:4])
