@@ -33,7 +33,7 @@ Number = Annotated[int, Path(ge=1, le=BIGGEST, description="the case's number", 
 _WRITE = ("validation", "key-reused", "not-json", "wrong-content-type", "too-large")
 # Why a case is not answered yet.
 UNFINISHED = ("still-under-way", "whistle-open", "referral-open")
-_MOVE = (
+MOVE = (
     *_WRITE, "case-unknown", "case-not-allowed", "case-moved-on", "case-not-accountable",
     "reason-missing",
 )  # fmt: skip
@@ -118,7 +118,7 @@ async def timeline(number: Number, db: Db, who: Who = may("case.read")) -> Respo
     responses={
         201: {"model": Case, "description": "Done", **examples.ok(examples.of("case"))},
         **documented(
-            *_MOVE, "organisation-unknown", "kind-unknown", "case-circular", "case-highest",
+            *MOVE, "organisation-unknown", "kind-unknown", "case-circular", "case-highest",
             "case-not-lower", "same-organisation", *UNFINISHED,
         ),
     },
@@ -166,7 +166,7 @@ async def duplicates(
     summary="Make a case part of another",
     responses={
         200: {"model": Case, **examples.ok(examples.of("case"))},
-        **documented(*_MOVE, "same-case", *UNFINISHED),
+        **documented(*MOVE, "same-case", *UNFINISHED),
     },
 )
 async def merge(
@@ -190,7 +190,7 @@ async def merge(
     summary="Take a case out of the one it was merged into",
     responses={
         200: {"model": Case, **examples.ok(examples.of("case"))},
-        **documented(*_MOVE, "not-merged"),
+        **documented(*MOVE, "not-merged"),
     },
 )
 async def unmerge(

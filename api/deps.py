@@ -1,16 +1,21 @@
 """What routes ask for: the database, and words that are checked."""
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from fastapi import Depends, Request
+from psycopg.errors import DeadlockDetected
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from starlette.concurrency import run_in_threadpool
 
+from api import problems
 from data import audit, roads
 from data.access import acting, reach
 from data.engine import keep_alive
@@ -30,6 +35,7 @@ APPLICATION, CITY = "wangge_app", "wangge_city"
 # than a connection made and ended for one question (32 clients: 190 against 420 answers a second).
 _POOL = {"pool_size": 10, "max_overflow": 0, "pool_timeout": 10}
 _SLOW = 6
+LET_BY_S = 0.1  # whoever won a deadlock is by then where we would meet again
 
 
 class Run(Protocol):
@@ -95,20 +101,56 @@ class Database:
             yield _runner(connection)
 
     async def write(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do something in one transaction, all or nothing, and write down who did."""
+        """Do something in one transaction, all or nothing, and write down who did, or may not.
+
+        What lost to others in a deadlock was undone whole, and is done once more: `asked` does
+        nothing that its transaction does not undo.
+        """
+
+        def unit(connection: Connection) -> T:
+            return asked(connection, *args, **kwargs)
 
         def work() -> T:
-            with self._threads.connect() as connection:
-                if self._guarded:
-                    _see(connection)
-                with connection.begin():
-                    answer = asked(connection, *args, **kwargs)
-                    if (who := acting.get()) is not None:
-                        audit.of(connection, who)
+            try:
+                answer = self._again_if_deadlocked(unit)
+            except Exception as error:
+                self._note_refusal(error)
+                raise
             self.committed()
             return answer
 
         return await run_in_threadpool(work)
+
+    def _again_if_deadlocked(self, unit: Callable[[Connection], T]) -> T:
+        try:
+            return self._done(unit)
+        except OperationalError as error:
+            if not isinstance(error.orig, DeadlockDetected):
+                raise
+        time.sleep(LET_BY_S)
+        return self._done(unit)
+
+    def _done(self, unit: Callable[[Connection], T], **detail: Any) -> T:
+        """Do it in one transaction with the row that says who did."""
+        with self._threads.connect() as connection:
+            if self._guarded:
+                _see(connection)
+            with connection.begin():
+                answer = unit(connection)
+                if (who := acting.get()) is not None:
+                    audit.of(connection, who, **detail)
+        return answer
+
+    def _note_refusal(self, error: Exception) -> None:
+        """Write down who tried what is not theirs to do: nothing else of it is left."""
+        who, problem = acting.get(), problems.of(error)
+        if who is None or problem is None or problem.status_code != HTTPStatus.FORBIDDEN:
+            return
+        token = acting.set(replace(who, deed=f"{who.deed} refused"))
+        try:
+            self._done(lambda _: None, refused=problem.name)
+        finally:
+            acting.reset(token)
 
     async def apart(self, asked: Asked[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask something that computes for seconds."""
@@ -130,7 +172,8 @@ class Database:
 
 _SEE = text("""
 SELECT set_config('role', :role, false),
-       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false)
+       set_config('wangge.areas', CAST(areas_below(CAST(:areas AS bigint[])) AS text), false),
+       set_config('wangge.organisation', coalesce(CAST(:organisation AS text), ''), false)
 """)
 _SEE_ALL = text("SELECT set_config('role', :role, false)")
 
@@ -147,7 +190,9 @@ def _see(connection: Connection) -> None:
     if areas is None:
         connection.execute(_SEE_ALL, {"role": CITY})
     else:
-        connection.execute(_SEE, {"role": APPLICATION, "areas": list(areas)})
+        who = acting.get()
+        seen = {"areas": list(areas), "organisation": who and who.organisation_id}
+        connection.execute(_SEE, {"role": APPLICATION, **seen})
     connection.commit()
     connection.info["sees"] = CITY if areas is None else APPLICATION
 

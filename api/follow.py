@@ -13,8 +13,8 @@ from api.deps import Db
 from api.incidents import Language
 from api.once import Once
 from api.problems import Problem, documented
-from api.schemas_return_visits import Followed, Said
-from data import following, return_visits
+from api.schemas_return_visits import Followed, Replied, Said
+from data import following, questions, return_visits
 from data.return_visits import REPORTER, Answer
 from data.settings import settings
 from layers.follow import follow as draw
@@ -67,6 +67,32 @@ async def answer(
     return await once(work)
 
 
+@router.post(
+    "/api/v1/follow/{token}/reply",
+    summary="Answer what is asked",
+    responses={
+        200: {"model": Followed, **examples.ok(examples.of("followed"))},
+        **documented(
+            "validation", "key-reused", "not-json", "wrong-content-type", "too-large",
+            "follow-unknown", "no-question", "reason-missing",
+        ),
+    },
+)  # fmt: skip
+async def reply(
+    token: Token,
+    said: Annotated[Replied, Body(openapi_examples=examples.of("reply_request"))],
+    once: Once,
+) -> Response:
+    """The case goes on with it, and so does the time in which it is to be handled."""
+    report = _report(token)
+
+    def work(connection: Connection) -> Response:
+        questions.reply(connection, report, said.answer, at=datetime.now(UTC))
+        return Json(_state(connection, report), headers=PRIVATE)
+
+    return await once(work)
+
+
 @router.get(
     "/follow/{token}",
     summary="The page on which a report is followed",
@@ -81,9 +107,7 @@ async def page(token: Token, db: Db, lang: Language = "zh") -> Response:
         state = await db.read(following.state, report, datetime.now(UTC))
     if state is None:
         return HTMLResponse(nothing(lang), 404, PRIVATE)
-    drawn = draw(
-        state, address=f"/api/v1/follow/{token}/answer", timezone=settings().timezone, lang=lang
-    )
+    drawn = draw(state, address=f"/api/v1/follow/{token}", timezone=settings().timezone, lang=lang)
     return HTMLResponse(drawn, headers=PRIVATE)
 
 

@@ -39,6 +39,7 @@ from api import (
     phones,
     positions,
     problems,
+    questions,
     records,
     red_grids,
     referrals,
@@ -68,9 +69,9 @@ ROOMS = (
     locate, reports, triage, incidents, cases, case_catalogue, whistles, red_grids, referrals,
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
-    service_times, supervision, parties, return_visits, attachments, people, records, visits,
-    watched, assessments, indicators, analytics, accounts, sessions, health, maps, dispatch_maps,
-    boards, sign_in, follow,
+    service_times, supervision, parties, questions, return_visits, attachments, people, records,
+    visits, watched, assessments, indicators, analytics, accounts, sessions, health, maps,
+    dispatch_maps, boards, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)

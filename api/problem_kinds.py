@@ -371,6 +371,23 @@ KINDS: dict[str, Kind] = {
         "Reporters are asked when a case is solved, and for some days after it was closed. The "
         "member stage says where it stands.",
     ),
+    "nobody-to-ask": Kind(
+        409,
+        "Nobody is known who reported it",
+        "Add the reporter with POST /api/v1/cases/{number}/parties if somebody knows them.",
+    ),
+    "question-open": Kind(
+        409,
+        "Its reporter is waited for already",
+        "Note the answer with POST /api/v1/cases/{number}/questions/{question}/answer, or wait.",
+    ),
+    "question-unknown": Kind(
+        404, "There is no such question", "GET /api/v1/cases/{number}/questions lists them."
+    ),
+    "question-ended": Kind(409, "The question has ended", "Ask again if more has to be known."),
+    "no-question": Kind(
+        409, "Nothing is asked now", "It goes on without an answer, or somebody else gave it."
+    ),
     "return-visit-unknown": Kind(
         404, "There is no such return visit", "GET /api/v1/visits/return/due lists those to call."
     ),
@@ -631,6 +648,11 @@ KINDS: dict[str, Kind] = {
         "The database does not answer",
         "Nothing was stored. Try again after the seconds that the header Retry-After names; a "
         "report with the same external_id is never stored twice.",
+    ),
+    "collided": Kind(
+        503,
+        "Others changed the same at that moment",
+        "Each waited for the other, and nothing of this was done; send it again.",
     ),
     "internal": Kind(
         500,

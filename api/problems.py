@@ -10,6 +10,7 @@ from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
 from psycopg.errors import (
+    DeadlockDetected,
     InsufficientPrivilege,
     UndefinedColumn,
     UndefinedFunction,
@@ -47,8 +48,8 @@ _NAMES = {
     "circular": "case-circular", "highest_level": "case-highest",
     "not_lower": "case-not-lower", "unknown_organisation": "organisation-unknown",
     "unknown_kind": "kind-unknown", "unknown_party": "party-unknown",
-    "unknown_visit": "return-visit-unknown", "unknown_attachment": "attachment-unknown",
-    "unknown_retention": "retention-unknown",
+    "unknown_visit": "return-visit-unknown", "unknown_question": "question-unknown",
+    "unknown_attachment": "attachment-unknown", "unknown_retention": "retention-unknown",
     "unknown_whistle": "whistle-unknown", "unknown_call": "call-unknown",
     "not_caller": "not-caller-of-whistle", "not_ended": "whistle-not-ended",
     "unknown_member": "member-unknown", "unknown_plan_step": "plan-step-unknown",
@@ -114,6 +115,15 @@ def of_dispatch(error: DispatchError) -> Problem:
     return Problem(name, _sentence(str(error)), **error.facts)
 
 
+def of(error: Exception) -> Problem | None:
+    """The problem that an error of the domain, or a passing one of the database, is; else None."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, InputError):
+        return of_input(error)
+    return of_dispatch(error) if isinstance(error, DispatchError) else of_database(error)
+
+
 def of_validation(errors: Sequence[Any]) -> Problem:
     """The problem that pydantic's errors are; the first of them is the sentence."""
     faults = [
@@ -151,6 +161,8 @@ def of_database(error: Exception) -> Problem | None:
         other_tables = UndefinedTable | UndefinedColumn | UndefinedFunction | InsufficientPrivilege
         if isinstance(error.orig, other_tables):
             return Problem("not-ready", headers={"Retry-After": "30"})
+        if isinstance(error.orig, DeadlockDetected):
+            return Problem("collided", headers={"Retry-After": "1"})
         gone = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
         return _unavailable() if gone else None
     away = PoolTimeout | PendingRollbackError | ServerError | OSError
@@ -254,7 +266,7 @@ async def _on_dispatch(request: Request, error: Exception) -> Response:
 def documented(*names: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's description of the problems that a route may answer with."""
     by_status: dict[int | str, dict[str, Any]] = {}
-    for name in (*names, "database-unavailable", "internal"):
+    for name in (*names, "database-unavailable", "collided", "internal"):
         example = Problem(name)
         entry = by_status.setdefault(
             example.status_code,

@@ -112,12 +112,24 @@ class VisitOf(Outgoing):
     comment: str
 
 
+class AnswerOf(Outgoing):
+    """What they answered when they were asked something."""
+
+    report: int
+    case: int
+    asked: datetime
+    words: str = Field(description="the question")
+    ended: datetime | None
+    answer: str
+
+
 class Exported(Outgoing):
     """Everything that is kept about somebody."""
 
     at: datetime
     parties: list[PartyOf]
     reports: list[ReportOf]
+    questions: list[AnswerOf]
     visits: list[VisitOf]
 
 

@@ -19,6 +19,12 @@ class Said(Incoming):
     comment: Prose = Field("", max_length=2000)
 
 
+class Replied(Incoming):
+    """What a reporter answers to a question."""
+
+    answer: Prose = Field(min_length=1, max_length=2000)
+
+
 class Tried(Incoming):
     """What came of a call; solved, satisfaction and comment of somebody who was reached."""
 
@@ -117,6 +123,16 @@ class Answered(Outgoing):
     satisfaction: int | None
 
 
+class Wanted(Outgoing):
+    """Something that has to be known from them."""
+
+    words: str = Field(description="the question")
+    asked: datetime
+    until: datetime = Field(description="then it goes on without their answer")
+    open: bool = Field(description="whether they are waited for")
+    answer: str | None = Field(description="what they answered by this link")
+
+
 class Followed(Outgoing):
     """A case as who reported it sees it."""
 
@@ -130,6 +146,7 @@ class Followed(Outgoing):
     asked: bool = Field(description="whether they are asked now and have not answered")
     may_answer: bool = Field(description="whether what they say still counts")
     answer: Answered | None
+    questions: list[Wanted]
 
 
 class Taken(Outgoing):

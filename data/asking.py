@@ -1,4 +1,4 @@
-"""Who is asked whether a case is solved: opened and taken back with the case's own steps."""
+"""What reporters are asked, as far as it begins and ends with the case's own steps."""
 
 from datetime import timedelta
 
@@ -43,3 +43,14 @@ def begin(connection: Connection, number: int) -> list[int]:
 def withdraw(connection: Connection, number: int) -> None:
     """Ask nobody about a case any more, which is open again or part of another."""
     connection.execute(_WITHDRAW, {"id": number})
+
+
+_DROP = text("""
+UPDATE question SET ended = clock_timestamp(), outcome = 'withdrawn'
+WHERE incident_id = :id AND ended IS NULL
+""")
+
+
+def drop_question(connection: Connection, number: int) -> None:
+    """Wait for no answer any more about a case that is done, or part of another."""
+    connection.execute(_DROP, {"id": number})

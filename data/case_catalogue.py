@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, text
+from sqlalchemy import Connection, Row, RowMapping, text
 
 from data import cases, refusals
 from data.cases import Move
@@ -79,10 +79,13 @@ _ALONE = text("SELECT pg_advisory_xact_lock(:lock)")
 # What was to begin later gives way altogether; what is in force ends.
 _END_KIND = text("""
 WITH gone AS (
-    DELETE FROM case_kind WHERE code = :code AND lower(valid) >= :since
+    DELETE FROM case_kind WHERE code = :code AND lower(valid) >= :since RETURNING 1
+), ended AS (
+    UPDATE case_kind SET valid = tstzrange(lower(valid), :since)
+    WHERE code = :code AND valid @> CAST(:since AS timestamptz) AND lower(valid) < :since
+    RETURNING 1
 )
-UPDATE case_kind SET valid = tstzrange(lower(valid), :since)
-WHERE code = :code AND valid @> CAST(:since AS timestamptz) AND lower(valid) < :since
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM ended)
 """)
 _PUT_KIND = text("""
 INSERT INTO case_kind (code, parent, title, title_en, class, level, sensitive, valid, actor, reason)
@@ -90,14 +93,27 @@ VALUES (:code, :parent, :title, :title_en, :class_, :level, :sensitive, tstzrang
         :actor, :reason)
 """)
 _NOW = text("SELECT clock_timestamp()")
-_BELOW = text("""
-WITH RECURSIVE below AS (
-    SELECT CAST(:code AS text) AS code
+# The moments from one on at which the tree of kinds becomes another.
+_MOMENTS = """
+WITH RECURSIVE moment AS (
+    SELECT CAST(:since AS timestamptz) AS at
+    UNION SELECT lower(valid) FROM case_kind WHERE lower(valid) > :since
+    UNION SELECT upper(valid) FROM case_kind WHERE upper(valid) > :since
+)"""
+_ORPHANS = text(f"""{_MOMENTS}
+SELECT k.code, k.parent, min(m.at) AS at FROM moment m JOIN case_kind k ON k.valid @> m.at
+WHERE k.parent IS NOT NULL AND NOT EXISTS (
+    SELECT FROM case_kind p WHERE p.code = k.parent AND p.valid @> m.at)
+GROUP BY k.code, k.parent ORDER BY at, k.code LIMIT 5
+""")
+_CIRCLES = text(f"""{_MOMENTS}, above AS (
+    SELECT m.at, k.code AS of, k.parent AS code
+    FROM moment m JOIN case_kind k ON k.valid @> m.at WHERE k.parent IS NOT NULL
     UNION
-    SELECT k.code FROM below JOIN case_kind k ON k.parent = below.code
-    WHERE k.valid @> CAST(:since AS timestamptz)
+    SELECT a.at, a.of, k.parent FROM above a JOIN case_kind k ON k.code = a.code
+    WHERE k.valid @> a.at AND k.parent IS NOT NULL
 )
-SELECT code FROM below
+SELECT of AS code, at FROM above WHERE of = code ORDER BY at, of LIMIT 5
 """)
 
 
@@ -114,27 +130,58 @@ def put_kind(
     Raises
     ------
     CatalogueRefusedError
-        Its class, level or parent cannot be, or the moment is past.
+        Its class or level cannot be, the moment is past, or then or at any time after it a kind
+        would stand below itself or below one that is not in the catalogue.
     """
     since = _begin(connection, since)
     if kind.class_ not in CLASSES:
         raise CatalogueRefusedError(f"the class is one of {', '.join(CLASSES)}", "class")
     _check_level(kind.level)
-    if kind.parent is not None:
-        _check_parent(connection, kind.code, kind.parent, since)
-    connection.execute(_END_KIND, {"code": kind.code, "since": since})
-    connection.execute(_PUT_KIND, {**vars(kind), "since": since, "actor": actor, "reason": reason})
+    if kind.parent == kind.code:
+        raise CatalogueRefusedError("a kind has its parent above it", "parent")
+    values = {**vars(kind), "since": since, "actor": actor, "reason": reason}
+    with connection.begin_nested():
+        connection.execute(_END_KIND, values)
+        connection.execute(_PUT_KIND, values)
+        _check_tree(connection, since, "parent")
 
 
 def end_kind(connection: Connection, code: str, since: datetime | None = None) -> bool:
-    """Take a kind out of the catalogue from a moment on; False if it is not in it."""
+    """Take a kind out of the catalogue from a moment on; False if it is not in it.
+
+    What was to begin later is taken back altogether.
+
+    Raises
+    ------
+    CatalogueRefusedError
+        The moment is past, or then or later kinds stand below it.
+    """
     since = _begin(connection, since)
-    if below := [c for c in _below(connection, code, since) if c != code]:
+    with connection.begin_nested():
+        changed = connection.execute(_END_KIND, {"code": code, "since": since}).scalar_one()
+        _check_tree(connection, since, "code")
+    return bool(changed)
+
+
+def _check_tree(connection: Connection, since: datetime, where: str) -> None:
+    """Raise unless from the moment on every kind has its parent, and none is below itself."""
+    if orphans := connection.execute(_ORPHANS, {"since": since}).all():
+        first = orphans[0]
         raise CatalogueRefusedError(
-            f"the kind {code} has kinds below it ({', '.join(below[:5])}); end or move them first",
-            "code",
+            f"from {refusals.clock(first.at)} on the catalogue would have no kind "
+            f"{first.parent!r}, below which {_listed(orphans)} stand; end or move them first",
+            where,
         )
-    return bool(connection.execute(_END_KIND, {"code": code, "since": since}).rowcount)
+    if circles := connection.execute(_CIRCLES, {"since": since}).all():
+        raise CatalogueRefusedError(
+            f"from {refusals.clock(circles[0].at)} on {_listed(circles)} would stand below "
+            "themselves; a kind has its parent above it",
+            where,
+        )
+
+
+def _listed(kinds: Sequence[Row[Any]]) -> str:
+    return ", ".join(kind.code for kind in kinds)
 
 
 def _begin(connection: Connection, since: datetime | None) -> datetime:
@@ -152,19 +199,6 @@ def _check_level(level: int | None) -> None:
         raise CatalogueRefusedError(
             "a level is 0 city, 1 district, 2 town, 3 village or 4 grid", "level"
         )
-
-
-def _below(connection: Connection, code: str, since: datetime) -> list[str]:
-    return list(connection.execute(_BELOW, {"code": code, "since": since}).scalars())
-
-
-def _check_parent(connection: Connection, code: str, parent: str, since: datetime) -> None:
-    if parent in _below(connection, code, since):
-        raise CatalogueRefusedError(
-            f"{parent} is {code} itself or stands below it; a kind has its parent above it",
-            "parent",
-        )
-    _known_kind(connection, parent, since, "parent")
 
 
 _KNOWN = text("SELECT EXISTS (SELECT FROM case_kind WHERE code = :code AND valid @> :at)")

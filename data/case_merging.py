@@ -67,8 +67,8 @@ def merge(connection: Connection, number: int, into: int, asked: Move) -> int:
     Raises
     ------
     CaseError
-        One of them is not there or closed, they are the same, or somebody is under way to the one
-        that is to end.
+        One of them is not there, closed or another's, they are the same, or somebody is under way
+        to the one that is to end.
     """
     if number == into:
         raise CaseError(
@@ -79,6 +79,7 @@ def merge(connection: Connection, number: int, into: int, asked: Move) -> int:
         held = cases.hold(connection, each)
         if held["closed"] is not None:
             raise _ended(held)
+        cases.check_accountable(connection, held, asked.acting)
     case = cases.hold(connection, number)
     reports = list(connection.execute(_REPORTS, {"id": number}).scalars())
     data = {"into": into, "reports": reports, "stage": case["stage"]}

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from data import asking, clocks, events, refusals
+from data import access, asking, clocks, events, refusals
 from data.refusals import DispatchError
 from data.schema.dispatch import ACTIVE
-from data.stages import ACTIONS, ANSWERED, CITY, Action, allowed
+from data.stages import ACTIONS, ANSWERED, CITY, allowed
 
 MOST_LEVEL = 4
 
@@ -108,7 +108,7 @@ def move(connection: Connection, number: int, asked: Move) -> int:
     """
     action = ACTIONS[asked.action]
     case = hold(connection, number)
-    _check(connection, case, action, asked)
+    check(connection, case, asked)
     after = {
         "stage": action.stage or case["stage"],
         "level": case["level"],
@@ -121,6 +121,8 @@ def move(connection: Connection, number: int, asked: Move) -> int:
     }
     after |= _consequence(connection, case, asked)
     step = write(connection, case, asked, after)
+    if after["stage"] in ANSWERED and case["stage"] not in ANSWERED:
+        asking.drop_question(connection, number)
     if case["stage"] == "return_visit" and after["stage"] != "return_visit":
         asking.withdraw(connection, number)
     if after["stage"] == "resolved" and case["stage"] != "resolved":
@@ -206,7 +208,9 @@ def settle(connection: Connection, number: int, *, actor: str, outcome: str) -> 
 # --- whether it can be done -----------------------------------------------------------------------
 
 
-def _check(connection: Connection, case: RowMapping, action: Action, asked: Move) -> None:
+def check(connection: Connection, case: RowMapping, asked: Move) -> None:
+    """Raise `CaseError` unless this can be done with a case that is held, by whoever asks."""
+    action = ACTIONS[asked.action]
     if asked.seen is not None or case["stage"] not in action.before:
         last = connection.execute(_LAST, {"id": case["id"]}).mappings().first()
         if asked.seen is not None and last and last["id"] != asked.seen:
@@ -215,8 +219,9 @@ def _check(connection: Connection, case: RowMapping, action: Action, asked: Move
             raise _not_allowed(case, asked.action, last)
     if action.needs_reason:
         refusals.need(asked.reason, "reason", f"To {asked.action.replace('_', ' ')} a case")
-    if action.accountable and asked.acting is not None:
-        check_answers(connection, case, asked.acting)
+    # What follows by itself from another step was decided there.
+    if action.accountable and (asked.acting is not None or not action.by_itself):
+        check_accountable(connection, case, asked.acting)
     if asked.action in ("resolve", "reject", "merge"):
         _nobody_under_way(connection, case["id"])
         _nothing_unfinished(connection, case["id"])
@@ -242,23 +247,45 @@ def _not_allowed(case: RowMapping, name: str, last: RowMapping | None) -> CaseEr
     )  # fmt: skip
 
 
-_ABOVE = text("""
-WITH RECURSIVE above AS (
-    SELECT id, parent_id FROM organisation WHERE id = :accountable
-    UNION
-    SELECT o.id, o.parent_id FROM above JOIN organisation o ON o.id = above.parent_id
-), around AS (
+# The areas around a case and around who answers for it, up to the city.
+_AROUND = """around AS (
     SELECT area_id AS id FROM organisation WHERE id = :accountable AND area_id IS NOT NULL
     UNION
     SELECT CAST(:area AS bigint) WHERE CAST(:area AS bigint) IS NOT NULL
     UNION
     SELECT v.parent_id FROM around JOIN area_version v ON v.area_id = around.id
     WHERE upper_inf(v.recorded) AND v.valid @> now() AND v.parent_id IS NOT NULL
-)
+)"""
+_ACTS_AROUND = text(f"""
+WITH RECURSIVE {_AROUND} SELECT EXISTS (SELECT FROM around WHERE id = ANY (:areas))
+""")
+_ABOVE = text(f"""
+WITH RECURSIVE above AS (
+    SELECT id, parent_id FROM organisation WHERE id = :accountable
+    UNION
+    SELECT o.id, o.parent_id FROM above JOIN organisation o ON o.id = above.parent_id
+), {_AROUND}
 SELECT EXISTS (SELECT FROM above WHERE id = :acting)
     OR EXISTS (SELECT FROM organisation o WHERE o.id = :acting AND o.role = 'centre'
                AND (o.area_id IN (SELECT id FROM around) OR o.code = 'desk'))
 """)
+
+
+def check_accountable(connection: Connection, case: RowMapping, acting: int | None) -> None:
+    """Raise unless the organisation (`check_answers`) may decide on a case that is held.
+
+    Who acts for none does as the centre of their areas does: the case, or who answers for it, has
+    to be there. To see it is not enough, for it is seen by others who help as well.
+    """
+    if acting is not None:
+        check_answers(connection, case, acting)
+        return
+    areas = access.reach()
+    if areas is None:
+        return
+    asked = {"accountable": case["organisation_id"], "area": case["area_id"], "areas": list(areas)}
+    if not connection.execute(_ACTS_AROUND, asked).scalar():
+        raise _not_theirs(case)
 
 
 def check_answers(connection: Connection, case: RowMapping, acting: int) -> None:
@@ -267,11 +294,15 @@ def check_answers(connection: Connection, case: RowMapping, acting: int) -> None
     """
     asked = {"accountable": case["organisation_id"], "area": case["area_id"], "acting": acting}
     if acting != case["organisation_id"] and not connection.execute(_ABOVE, asked).scalar():
-        raise CaseError(
-            "not_accountable",
-            f"{case['organisation']} answers for case {case['id']}; ask them, or their centre.",
-            organisation=case["organisation_code"],
-        )
+        raise _not_theirs(case)
+
+
+def _not_theirs(case: RowMapping) -> CaseError:
+    return CaseError(
+        "not_accountable",
+        f"{case['organisation']} answers for case {case['id']}; ask them, or their centre.",
+        organisation=case["organisation_code"],
+    )
 
 
 _UNDER_WAY = text("""

@@ -258,11 +258,13 @@ def stop(
 _PAUSE = text("""
 UPDATE clock SET paused = :at
 WHERE incident_id = :incident_id AND stopped IS NULL AND paused IS NULL AND due > :at
+  AND (CAST(:name AS text) IS NULL OR name = :name)
 RETURNING id
 """)
 _PAUSED = text(f"""
 SELECT {_TERMS} FROM clock
 WHERE incident_id = :incident_id AND stopped IS NULL AND paused IS NOT NULL
+  AND (CAST(:name AS text) IS NULL OR name = :name)
 ORDER BY id FOR NO KEY UPDATE
 """)
 _RESUME = text("""
@@ -272,20 +274,26 @@ WHERE id = :id
 """)
 
 
-def pause(connection: Connection, incident_id: int, *, at: datetime) -> list[int]:
-    """Let the incident's clocks rest, for as long as the reporter is waited for.
+def pause(
+    connection: Connection, incident_id: int, name: str | None = None, *, at: datetime
+) -> list[int]:
+    """Let the incident's clocks of a name rest (None: all), while the reporter is waited for.
 
     Returns the numbers of those that rest now. They do not fire; what is due already does not rest.
     """
-    return sorted(connection.execute(_PAUSE, {"incident_id": incident_id, "at": at}).scalars())
+    asked = {"incident_id": incident_id, "name": name, "at": at}
+    return sorted(connection.execute(_PAUSE, asked).scalars())
 
 
-def resume(connection: Connection, incident_id: int, *, at: datetime) -> list[int]:
+def resume(
+    connection: Connection, incident_id: int, name: str | None = None, *, at: datetime
+) -> list[int]:
     """Let them go on: each is due later by the working time, or the days, that it rested.
 
     Returns the numbers of those that rested.
     """
-    rows = connection.execute(_PAUSED, {"incident_id": incident_id}).mappings().all()
+    asked = {"incident_id": incident_id, "name": name}
+    rows = connection.execute(_PAUSED, asked).mappings().all()
     for row in rows:
         until = max(row["paused"], at)  # a clock may have been set back meanwhile
         times = _schedule(connection, row["calendar"], _terms(row, until))

@@ -82,15 +82,18 @@ WITH clock AS MATERIALIZED (
     SELECT made.id, :incident_id, c.resource_id, made.at, c.override, c.evidence
     FROM made CROSS JOIN jsonb_to_recordset(CAST(:choices AS jsonb))
          AS c (resource_id bigint, override text, evidence jsonb)
-    RETURNING id, dispatch_id, resource_id, since, override
-), stepped AS (
-    INSERT INTO assignment_step (assignment_id, state, at, actor, reason)
-    SELECT id, 'sent', since, :actor, coalesce(override, '') FROM assigned
+    RETURNING id, dispatch_id, resource_id, override
 )
 SELECT a.id, a.resource_id, r.name AS resource_name, a.dispatch_id, i.id AS incident_id, i.area_id,
        coalesce(a.override, '') AS reason
 FROM assigned a JOIN resource r ON r.id = a.resource_id JOIN incident i ON i.id = :incident_id
 ORDER BY a.resource_id
+""")
+# Apart: a step is written by whoever sees its task, and within its statement a new row is unseen.
+_SENT = text("""
+INSERT INTO assignment_step (assignment_id, state, at, actor, reason)
+SELECT id, 'sent', since, :actor, coalesce(override, '') FROM assignment
+WHERE dispatch_id = :dispatch_id ORDER BY id
 """)
 
 _TASKS_OF_RESOURCES = text("""
@@ -145,9 +148,11 @@ def send(
             made = connection.execute(_SEND, values).mappings().all()
     except IntegrityError as error:
         raise _too_late(connection, error, incident_id, ids, insisted) from error
+    number = made[0]["dispatch_id"]
+    connection.execute(_SENT, {"dispatch_id": number, "actor": actor})
     for task in made:
         _tell(connection, task, "sent", actor, task["reason"], note=note)
-    return assignments.dispatch(connection, made[0]["dispatch_id"])
+    return assignments.dispatch(connection, number)
 
 
 def _open_incident(connection: Connection, incident_id: int, locked: TextClause) -> RowMapping:

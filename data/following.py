@@ -57,6 +57,13 @@ SELECT ended AS at, solved, satisfaction FROM return_visit
 WHERE report_id = :report AND outcome = 'answered' ORDER BY id DESC LIMIT 1
 """)
 
+# An answer is seen only by whoever gave it.
+_QUESTIONS = text("""
+SELECT words, asked, due AS until, ended IS NULL AS open,
+       CASE WHEN report_id = :report THEN answer END AS answer
+FROM question WHERE incident_id = :number AND outcome IS DISTINCT FROM 'withdrawn' ORDER BY id
+""")
+
 
 def state(connection: Connection, report: int, at: datetime) -> dict[str, Any] | None:
     """Where the case of a report stands for who reported it; None: there is no such report."""
@@ -65,6 +72,8 @@ def state(connection: Connection, report: int, at: datetime) -> dict[str, Any] |
         return None
     steps = connection.execute(_STEPS, {"number": case["number"]}).mappings()
     said = connection.execute(_ANSWER, {"report": report}).mappings().first()
+    asked = {"report": report, "number": case["number"]}
+    questions = connection.execute(_QUESTIONS, asked).mappings()
     way = progress(steps, case["received"])
     done = way[-1]["stage"] in ("asking", "closed")
     return {
@@ -78,6 +87,7 @@ def state(connection: Connection, report: int, at: datetime) -> dict[str, Any] |
         "asked": case["stage"] == "return_visit" and not (said and _said_now(said, way)),
         "may_answer": return_visits.may_answer(case, at),
         "answer": dict(said) if said else None,
+        "questions": [dict(row) for row in questions],
     }
 
 

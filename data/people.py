@@ -62,6 +62,11 @@ SELECT report_id AS report, incident_id AS case, channel, asked, ended, outcome,
 FROM return_visit WHERE party_id = ANY (:ids) ORDER BY id
 """)
 
+_QUESTIONS = text("""
+SELECT report_id AS report, incident_id AS case, asked, words, ended, answer
+FROM question WHERE report_id = ANY (:ids) ORDER BY id
+""")
+
 
 def export(
     connection: Connection, person: bytes, *, actor: str, reason: str, at: datetime
@@ -78,6 +83,7 @@ def export(
             {"case": row["incident_id"], **parties.shown(row, masked=False)} for row in rows
         ],
         "reports": [dict(row) for row in connection.execute(_REPORTS, {"ids": reports}).mappings()],
+        "questions": [dict(r) for r in connection.execute(_QUESTIONS, {"ids": reports}).mappings()],
         "visits": [dict(row) for row in connection.execute(_VISITS, asked).mappings()],
     }
 
@@ -86,7 +92,12 @@ _ERASE = text("""
 WITH gone AS (
     UPDATE party SET name = NULL, phone = NULL, identity = NULL, contact = NULL,
            phone_print = NULL, identity_print = NULL, erased = :at
-    WHERE id = ANY (:ids) RETURNING id
+    WHERE id = ANY (:ids) RETURNING id, incident_id, report_id, role
+), answers AS (
+    -- What was noted names no report: it may be theirs.
+    UPDATE question q SET answer = '' FROM gone
+    WHERE gone.role = 'reporter' AND (q.report_id = gone.report_id
+          OR (q.report_id IS NULL AND q.incident_id = gone.incident_id))
 )
 UPDATE return_visit SET comment = '' WHERE party_id IN (SELECT id FROM gone)
 """)

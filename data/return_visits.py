@@ -50,7 +50,7 @@ def answer(connection: Connection, report: int, said: Answer, *, actor: str, at:
     CaseError
         not_asked: the case is being worked on, or was closed too long ago.
     """
-    number = _held(connection, report)
+    number = held(connection, report)
     case = cases.hold(connection, number)
     if not may_answer(case, at):
         raise _not_asked(case)
@@ -58,8 +58,14 @@ def answer(connection: Connection, report: int, said: Answer, *, actor: str, at:
     return _decide(connection, case, visit, said, actor)
 
 
-def _held(connection: Connection, report: int) -> int:
-    """The case of a report, locked; it may be merged into another while we wait for the lock."""
+def held(connection: Connection, report: int) -> int:
+    """The case of a report, locked; it may be merged into another while we wait for the lock.
+
+    Raises
+    ------
+    CaseError
+        The report belongs to no case.
+    """
     while True:
         number = connection.execute(_CASE_OF, {"report": report}).scalar()
         if number is None:

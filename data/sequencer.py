@@ -31,12 +31,22 @@ RETRY_S = (0.2, 5.0)  # between attempts to reach a database that is away: the f
 log = logging.getLogger(__name__)
 
 # The inner query sorts before numbers are drawn. An area is looked up as it was when it happened.
+# What happens to a whistle is told where it does, and where those who are called are at home.
 _NUMBER = text("""
 WITH RECURSIVE fresh AS MATERIALIZED (
-    SELECT id, area_id, at, nextval('event_seq') AS seq
-    FROM (SELECT id, area_id, at FROM event WHERE seq IS NULL ORDER BY id LIMIT :limit) waiting
+    SELECT id, area_id, at, kind, data, nextval('event_seq') AS seq
+    FROM (SELECT id, area_id, at, kind, data FROM event WHERE seq IS NULL ORDER BY id LIMIT :limit)
+         waiting
+), told AS (
+    SELECT id, at, area_id FROM fresh
+    UNION ALL
+    SELECT f.id, f.at, o.area_id FROM fresh f
+    JOIN whistle_call c ON c.whistle_id = CAST(f.data ->> 'whistle' AS bigint)
+     AND (c.state <> 'released' OR c.id = CAST(f.data ->> 'call' AS bigint))
+    JOIN organisation o ON o.id = heir_of(c.organisation_id)
+    WHERE starts_with(f.kind, 'whistle.')
 ), above AS (
-    SELECT id, at, area_id FROM fresh WHERE area_id IS NOT NULL
+    SELECT id, at, area_id FROM told WHERE area_id IS NOT NULL
     UNION
     SELECT above.id, above.at, v.parent_id
     FROM above JOIN area_version v ON v.area_id = above.area_id

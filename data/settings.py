@@ -104,6 +104,12 @@ class Settings(BaseSettings):
         le=365,
         description="how long a reporter without a telephone is waited for, days",
     )
+    reply_days: float = Field(
+        default=3.0,
+        gt=0,
+        le=365,
+        description="how long a reporter who was asked something is waited for, days",
+    )
     visit_late_days: float = Field(
         default=15.0,
         ge=0,

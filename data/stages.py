@@ -10,6 +10,7 @@ ANSWERED = ("resolved", "return_visit", "closed")  # somebody said that it is do
 OPEN = tuple(stage for stage in STAGES if stage != "closed")
 AT_WORK = ("accepted", "in_work", "consultation")
 UNDECIDED = ("received", "triaged")
+UNANSWERED = (*UNDECIDED, "assigned", *AT_WORK, "referred")  # nobody has said that it is done
 CITY, GRID = 0, 4  # levels, as those of the layers of the area tree
 
 
@@ -24,7 +25,7 @@ class Action:
     told : the kind of its event
     needs_reason : whether it is done without a word of why
     accountable : whether only the organisation that answers for the case, or one above it, may
-    by_itself : done by what it belongs to (a whistle, a referral, a return visit), not by a route
+    by_itself : done by what it belongs to (a whistle, a question, a return visit), not by a route
     """
 
     before: tuple[str, ...]
@@ -38,6 +39,12 @@ class Action:
 ACTIONS: dict[str, Action] = {
     "open": Action((), "received", "case.opened", accountable=False, by_itself=True),
     "note": Action(STAGES, None, "case.noted", needs_reason=True, accountable=False),
+    # Whoever reported it is asked something, and waited for (`data.questions`).
+    "ask": Action(UNANSWERED, None, "case.asked", needs_reason=True, by_itself=True),
+    "reply": Action(UNANSWERED, None, "case.replied", by_itself=True),
+    "unanswered": Action(
+        UNANSWERED, None, "case.unanswered", accountable=False, by_itself=True
+    ),
     "triage": Action((*UNDECIDED, "assigned"), "triaged", "case.triaged"),
     "assign": Action((*UNDECIDED, "assigned"), "assigned", "case.assigned"),
     "accept": Action(("assigned",), "accepted", "case.accepted"),
@@ -56,8 +63,7 @@ ACTIONS: dict[str, Action] = {
     "refer_back": Action(("referred",), "in_work", "case.referred_back", by_itself=True),
     "reject": Action(UNDECIDED, "resolved", "case.rejected", needs_reason=True),
     "resolve": Action(
-        (*UNDECIDED, "assigned", *AT_WORK, "referred"), "resolved", "case.resolved",
-        needs_reason=True,
+        UNANSWERED, "resolved", "case.resolved", needs_reason=True,
     ),
     "visit": Action(("resolved",), "return_visit", "case.visited", by_itself=True),
     "close": Action(("resolved", "return_visit"), "closed", "case.closed", by_itself=True),

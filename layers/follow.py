@@ -17,6 +17,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     "reported": ("{at} 上报", "reported {at}"),
     "way": ("办理进度", "What has been done"),
     "result": ("办理结果", "How it was solved"),
+    "wanted": ("需要您补充", "We need to know something from you"),
+    "wanted_text": (
+        "请在 {at} 前答复；收到后继续办理",
+        "Please answer by {at}; it goes on with your answer",
+    ),
+    "reply": ("您的答复", "Your answer"),
+    "replied": ("您已答复：{words}", "You answered: {words}"),
+    "say": ("请先填写答复", "Write your answer first"),
     "question": ("问题解决了吗？", "Is it solved?"),
     "late": ("如果问题没有解决，仍可在此反映", "If it is not solved, you can still say so"),
     "solved": ("已经解决", "Yes, it is solved"),
@@ -52,7 +60,7 @@ def follow(state: Mapping[str, Any], *, address: str, timezone: str, lang: Lang)
     state : mapping
         As `data.following.state` returns it.
     address : str
-        Where the answer is sent.
+        Below which answers are sent.
     """
     t, zone = Texts(lang, TEXTS), ZoneInfo(timezone)
 
@@ -60,7 +68,7 @@ def follow(state: Mapping[str, Any], *, address: str, timezone: str, lang: Lang)
         return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
     said = state["answer"]
-    words = {name: t(name) for name in ("away", "choose", "comment", "unsolved_comment")}
+    words = {name: t(name) for name in ("away", "choose", "comment", "say", "unsolved_comment")}
     return templates.get_template("follow.html").render(
         t=t,
         style=_style(),

@@ -1,19 +1,26 @@
-"""Cases of the demonstration at every stage, taken there step by step as people would."""
+"""Cases of the demonstration at every stage, taken there step by step as people would.
+
+Nobody who reports them exists: they have no names, and a telephone number that is given to nobody.
+"""
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, text
 
-from data import case_merging, cases, parties, reports
+from data import case_merging, cases, parties, questions, reports, return_visits
 from data.cases import Move
 from data.foshan import joint_work
 from data.parties import Person
 from data.reports import NewReport
+from data.return_visits import REPORTER, Answer
 
 ACTOR = "演示受理台"
 SOURCE = "casework"
 TIMES = 4  # of each way, in different places
+PHONE = "139-0000-{:04}"
+LINK = "随手拍小程序"  # whoever is asked by the link that they follow
 
 
 class Way(NamedTuple):
@@ -22,12 +29,25 @@ class Way(NamedTuple):
     kind: str | None
     said: str
     steps: tuple[tuple[str, dict[str, Any]], ...] = ()
-    together: Callable[[Connection, int], None] | None = None  # with other bodies, after that
-    contact: str | None = None  # to ask in the end whether it is solved; null: nobody can be
+    together: Callable[[Connection, int], None] | None = None  # with others, after that
+    reporter: str | None = PHONE  # how they are asked; null: nobody can be
 
 
 def _do(action: str, reason: str = "", **facts: Any) -> tuple[str, dict[str, Any]]:
     return action, {"reason": reason, **facts}
+
+
+def _asked(connection: Connection, case: int) -> None:
+    questions.ask(
+        connection, case, "漏水大约从什么时候开始？请补充照片", actor=ACTOR, at=datetime.now(UTC)
+    )
+
+
+def _answered(said: Answer) -> Callable[[Connection, int], None]:
+    def answer(connection: Connection, case: int) -> None:
+        return_visits.answer(connection, case, said, actor=REPORTER, at=datetime.now(UTC))
+
+    return answer
 
 
 _BEGUN = (_do("accept"), _do("start"))
@@ -35,6 +55,7 @@ NOISE = Way("噪音扰民", "工地半夜施工", (*_BEGUN, _do("resolve", "已�
 WAYS = (
     Way(None, "巷口有积水，请来看看"),
     Way("邻里纠纷", "楼上漏水，赔偿谈不拢"),
+    Way("邻里纠纷", "楼上漏水，物业称无法入户", _BEGUN, _asked),
     Way("占道经营", "夜市占道，消防车无法通行", (_do("decline", "属住建管理，非本单位职责"),)),
     Way("消费纠纷", "商家拒绝退还预付卡余额", (_do("accept"),)),
     Way("路面破损", "路面塌陷，已围挡", _BEGUN),
@@ -48,9 +69,13 @@ WAYS = (
     NOISE,
     Way("垃圾堆放", "楼道杂物无人清运", (
         *_BEGUN, _do("resolve", "已清运"), _do("reopen", "第二天又堆满"))),
-    Way("井盖缺失", "井盖缺失", (
-        *_BEGUN, _do("resolve", "已补装井盖"))),
-    Way("路灯故障", "路灯不亮", (*_BEGUN, _do("resolve", "已更换灯具")), contact="随手拍小程序"),
+    Way("井盖缺失", "井盖缺失", (*_BEGUN, _do("resolve", "已补装井盖")), reporter=None),
+    Way("路灯故障", "路灯不亮", (*_BEGUN, _do("resolve", "已更换灯具")), reporter=LINK),
+    Way("违规停车", "车辆占用消防通道", (*_BEGUN, _do("resolve", "已通知车主驶离"))),
+    Way("排水堵塞", "排水口堵塞", (*_BEGUN, _do("resolve", "已疏通")),
+        _answered(Answer(True, 5, "处理得很快")), LINK),
+    Way("树木倒伏", "树木倒伏压住围墙", (*_BEGUN, _do("resolve", "已清理")),
+        _answered(Answer(False, 2, "树移走了，围墙没有修")), LINK),
 )  # fmt: skip
 
 
@@ -85,9 +110,14 @@ def _open(connection: Connection, name: str, way: Way, place: Any) -> int:
         x=place.lon, y=place.lat, datum="wgs84", channel="walk-in",
     )  # fmt: skip
     number, _ = reports.submit(connection, new)
-    if way.contact is not None:
-        parties.came_with(connection, number, Person(contact=way.contact), actor=ACTOR)
+    if way.reporter is not None:
+        reporter = Person(contact=LINK) if way.reporter == LINK else Person(phone=_phone(number))
+        parties.came_with(connection, number, reporter, actor=ACTOR)
     return number
+
+
+def _phone(number: int) -> str:
+    return PHONE.format(number % 10_000)
 
 
 def _take(connection: Connection, number: int, way: Way, place: Any) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,9 +85,14 @@ def is_deserted(engine: Engine) -> bool:
         return bool(connection.execute(asked, {"source": governance.SOURCE}).scalar_one())
 
 
-def load(engine: Engine, seed: int = 4406, progress: Progress = lambda _w, _s: None) -> City:
-    """Draw Foshan and load it whole, or not at all."""
-    city = generate(seed, lambda what, share: progress(what, 0.6 * share))
+def load(
+    engine: Engine,
+    seed: int = 4406,
+    progress: Progress = lambda _w, _s: None,
+    districts: Sequence[str] | None = None,
+) -> City:
+    """Draw Foshan, or some of its districts, and load it whole, or not at all."""
+    city = generate(seed, lambda what, share: progress(what, 0.6 * share), districts)
     with areas.change(engine, "import", "demonstration city") as change:
         for done, (name, layer) in enumerate(TREE.items()):
             progress(f"loading {name}", 0.6 + 0.04 * done)

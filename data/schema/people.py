@@ -24,6 +24,7 @@ PARTIES = ("reporter", "party", "witness")
 CHANNELS = ("link", "phone")
 TRIES = ("reached", "no_answer", "refused", "wrong_number")
 ENDS = ("answered", "refused", "unreachable", "withdrawn")
+REPLIES = ("answered", "unanswered", "withdrawn")
 DEEDS = ("find", "reveal", "export", "erase", "expire")
 Sealed = Mapped[bytes | None]
 
@@ -107,6 +108,41 @@ class ReturnTry(Base):
     outcome: Mapped[str]
     note: Mapped[str] = mapped_column(server_default="")
     __table_args__ = (one_of("outcome", TRIES),)
+
+
+class Question(Base):
+    """Something that has to be known from who reported a case.
+
+    `due` is until when they are waited for; `report_id` by whose link the answer came, null: it was
+    noted by the office.
+    """
+
+    __tablename__ = "question"
+    id: Mapped[int] = identity()
+    incident_id: Mapped[int] = mapped_column(ForeignKey("incident.id"), index=True)
+    asked: Mapped[datetime]
+    actor: Mapped[str]
+    acting_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
+    words: Mapped[str]
+    due: Mapped[datetime]
+    ended: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    answer: Mapped[str] = mapped_column(server_default="")
+    answered_by: Mapped[str | None]
+    report_id: Mapped[int | None] = mapped_column(ForeignKey("report.id"), index=True)
+    __table_args__ = (
+        one_of("outcome", REPLIES),
+        CheckConstraint("(ended IS NULL) = (outcome IS NULL)", name="ended_somehow"),
+        CheckConstraint(
+            "(answered_by IS NOT NULL) = (outcome IS NOT DISTINCT FROM 'answered')",
+            name="answered_by_somebody",
+        ),
+        Index(
+            "one_open_question", "incident_id", unique=True,
+            postgresql_where=text("ended IS NULL"),
+        ),
+        Index("question_due", "due", postgresql_where=text("ended IS NULL")),
+    )  # fmt: skip
 
 
 class Retention(Base):

@@ -209,7 +209,7 @@ OPEN = {
     f"POST {API}/sessions", f"DELETE {API}/sessions/current", f"GET {API}/health", "GET /sign-in",
     f"POST {API}/owntracks", f"GET {API}/osmand", f"POST {API}/osmand",
     "GET /", "GET /problems/{name}", "GET /follow/{token}", f"GET {API}/follow/{{token}}",
-    f"POST {API}/follow/{{token}}/answer",
+    f"POST {API}/follow/{{token}}/answer", f"POST {API}/follow/{{token}}/reply",
 }  # fmt: skip
 SIGNED_IN = {f"GET {API}/sessions/current", f"PUT {API}/sessions/current/password"}
 

@@ -18,6 +18,7 @@ from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, VILLAGES, WEST
 from tests.api.test_accounts import API, PASSWORD, app, bearer, enrolled, routes, sign_in
 from tests.api.test_deployments import shift, site
 from tests.api.test_return_visits import photo
+from tests.data.test_events import number_all
 
 __all__ = ["app"]
 OWN, OTHER = 0, 1  # village
@@ -242,15 +243,22 @@ def test_a_report_is_taken_in_wherever_it_happened(
     assert app.get(f"{API}/reports/{number}", headers=headers).status_code == 404
 
 
+def list_of_events(app: TestClient, headers: dict[str, str]) -> list[dict[str, Any]]:
+    query = {"after": 0, "limit": 1000}
+    told = app.get(
+        f"{API}/events", params=query, headers=headers | {"Accept": "application/json"}
+    ).json()
+    return list(told["events"])
+
+
 def test_events_are_told_where_they_happened(
     app: TestClient, villages: list[Village], sessions: dict[str, Any]
 ) -> None:
-    headers = sessions["dispatcher"] | {"Accept": "application/json"}
-    told = app.get(f"{API}/events", params={"after": 0, "limit": 1000}, headers=headers).json()
+    told = list_of_events(app, sessions["dispatcher"])
     here, there = (village.numbers["incident"] for village in villages)
-    incidents = {event["incident"] for event in told["events"]}
+    incidents = {event["incident"] for event in told}
     assert here in incidents and there not in incidents
-    assert {e["area"]["code"] for e in told["events"]} <= {VILLAGES[OWN], SCHOOL, *GRIDS[:4]}
+    assert {e["area"]["code"] for e in told} <= {VILLAGES[OWN], SCHOOL, *GRIDS[:4]}
 
 
 def test_nothing_is_given_to_elsewhere(
@@ -276,3 +284,60 @@ def test_a_token_of_an_area_is_held_to_it(client: TestClient, app: TestClient) -
     headers = bearer(made(client, "tokens", body)["token"])
     seen = app.get(f"{API}/cases", headers=headers).json()["cases"]
     assert seen and {case["area"]["code"] for case in seen} <= set(GRIDS[:4])
+
+
+def test_who_is_called_sees_the_case_and_no_other_of_its_area(
+    app: TestClient, client: TestClient, engine: Engine, villages: list[Village],
+    sessions: dict[str, Any],
+) -> None:  # fmt: skip
+    """The police by their organisation, the fire station by its area; each only what it must."""
+    there = villages[OTHER]
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO organisation (code, name, role, area_id)"
+                " SELECT 'fire', '消防站', 'other', id FROM area WHERE code = :code"
+            ),
+            {"code": VILLAGES[OWN]},
+        )
+    body = {"name": "police", "permissions": list(ROLES["dispatcher"]), "organisation": "police",
+            "area": f"village:{VILLAGES[OWN]}"}  # fmt: skip
+    police = bearer(made(client, "tokens", body)["token"])
+    case, whistle = there.numbers["incident"], there.numbers["whistle"]
+    other = made(client, "reports", {"source": "test", "external_id": "next door", **there.at})
+
+    def see(headers: Any) -> set[int]:
+        paths = (f"cases/{case}", f"cases/{case}/timeline", f"whistles/{whistle}",
+                 f"reports/{case}", f"incidents/{case}/clocks")  # fmt: skip
+        assert app.get(f"{API}/cases/{other['id']}", headers=headers).status_code == 404
+        return {app.get(f"{API}/{path}", headers=headers).status_code for path in paths}
+
+    def decides(headers: Any) -> None:
+        step = {"action": "resolve", "reason": "已处理"}
+        refused = app.post(f"{API}/cases/{case}/steps", json=step, headers=headers)
+        assert refused.status_code == 403, refused.text
+        assert refused.json()["type"] == "/problems/case-not-accountable"
+
+    def let_off(code: str) -> None:
+        called = client.get(f"{API}/whistles/{whistle}").json()["calls"]
+        [call] = [call["id"] for call in called if call["organisation"] == code]
+        steps = f"whistles/{whistle}/calls/{call}/steps"
+        made(client, steps, {"action": "decline", "reason": "不属本单位职责", "acting": code})
+        made(client, steps, {"action": "release", "acting": "town"})
+
+    dispatcher = sessions["dispatcher"]
+    assert see(police) == {200} and see(dispatcher) == {404}
+    decides(police)  # to see it is not to decide on it
+    [call] = client.get(f"{API}/whistles/{whistle}").json()["calls"]
+    steps = f"{API}/whistles/{whistle}/calls/{call['id']}/steps"
+    assert app.post(steps, json={"action": "sign"}, headers=police).status_code == 201
+    let_off("police")
+    assert see(police) == {404}
+    made(client, f"whistles/{whistle}/calls", {"organisation": "fire", "acting": "town"})
+    assert see(dispatcher) == {200}
+    number_all(engine)
+    told = list_of_events(app, dispatcher)
+    assert {e["kind"] for e in told if e["incident"] == case} == {"whistle.called"}
+    decides(dispatcher)
+    let_off("fire")
+    assert see(dispatcher) == {404}

@@ -1,4 +1,4 @@
-"""Whistles over HTTP: from the call to the rating, in the words of the farm road's story."""
+"""Whistles over HTTP, from the call to the rating; `test_farm_road` tells the whole story."""
 
 from typing import Any
 
@@ -62,8 +62,8 @@ def stage(client: TestClient, case: int) -> str:
     return str(client.get(f"{API}/cases/{case}").json()["stage"])
 
 
-def test_the_farm_road(client: TestClient) -> None:
-    """Two villages, a farm road: the centre calls four departments, they come, plan and settle."""
+def test_from_the_call_to_the_rating(client: TestClient) -> None:
+    """Four departments are called, one more by one of them; one is let off, the others settle."""
     case = case_in_work(client)
     made = blow(client, case, "police", "water", "land", what="机耕路塌陷，请到场会商", hard=True)
     assert made.status_code == 201, made.text

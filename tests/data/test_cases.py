@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -10,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, create_engine, text
 
-from data import case_catalogue, case_lists, case_merging, cases, dispatch, reports
+from data import access, case_catalogue, case_lists, case_merging, cases, dispatch, reports
+from data.access import Who
 from data.case_catalogue import Answering, CatalogueRefusedError, Kind
 from data.cases import CaseError, Move
 from data.dispatch import Choice
@@ -168,13 +170,47 @@ def test_what_nobody_answers_for_is_found(connection: Connection) -> None:
 
 def test_a_kind_is_never_below_itself(connection: Connection) -> None:
     wrong = Kind("dispute", "纠纷", "Dispute", "dispute", parent="land")
-    with pytest.raises(CatalogueRefusedError, match="below it"):
+    with pytest.raises(CatalogueRefusedError, match="below themselves"):
         case_catalogue.put_kind(connection, wrong, actor="test")
-    with pytest.raises(CatalogueRefusedError, match="kinds below"):
+    with pytest.raises(CatalogueRefusedError, match="no kind 'dispute'"):
         case_catalogue.end_kind(connection, "dispute")
 
 
 # --- from stage to stage --------------------------------------------------------------------------
+
+
+def codes(connection: Connection, at: datetime | None = None) -> set[str]:
+    return {kind["code"] for kind in case_catalogue.kinds(connection, at)}
+
+
+def test_kinds_to_come_neither_cross_nor_lose_their_parent(connection: Connection) -> None:
+    soon, later = (datetime.now(UTC) + timedelta(days=days) for days in (1, 2))
+
+    def put(code: str, parent: str | None, since: datetime | None = None) -> None:
+        kind = Kind(code, code, code, "event", parent=parent)
+        case_catalogue.put_kind(connection, kind, actor="test", since=since)
+
+    for code in ("x", "y"):
+        put(code, None)
+    put("y", "x", later)
+    with pytest.raises(CatalogueRefusedError, match="below themselves"):
+        put("x", "y", soon)  # where y is not below x yet, but will be
+    put("z", "y", later)
+    with pytest.raises(CatalogueRefusedError, match="no kind 'y', below which z stand"):
+        case_catalogue.end_kind(connection, "y", soon)
+    with pytest.raises(CatalogueRefusedError, match="no kind 'x'"):
+        case_catalogue.end_kind(connection, "x", later + timedelta(days=1))
+    assert codes(connection) >= {"x", "y"}, "what is refused changes nothing"
+
+
+def test_a_kind_to_come_can_be_taken_back(connection: Connection) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    kind = Kind("drone", "无人机", "Drones", "event")
+    case_catalogue.put_kind(connection, kind, actor="test", since=later)
+    assert "drone" in codes(connection, later) and "drone" not in codes(connection)
+    assert case_catalogue.end_kind(connection, "drone")
+    assert "drone" not in codes(connection, later)
+    assert not case_catalogue.end_kind(connection, "drone")
 
 
 def test_from_the_report_to_the_answer(connection: Connection) -> None:
@@ -266,6 +302,22 @@ def test_only_who_answers_or_is_above_moves_it(connection: Connection) -> None:
     do(connection, number, "note", acting=by["water"])  # anybody may say something
 
 
+def test_who_acts_for_no_organisation_acts_around_their_areas(connection: Connection) -> None:
+    """As the centre of a place: for what lies in it, or is answered for from there."""
+    inside, outside = (opened(connection, grid=grid) for grid in (0, 4))
+    areas = text("SELECT id FROM area WHERE layer = 'village' AND code = :code")
+    village = connection.execute(areas, {"code": VILLAGES[0]}).scalar_one()
+    token = access.acting.set(Who("dispatcher", areas=(village,)))
+    try:
+        do(connection, inside, "assign")
+        error = refused("not_accountable", lambda: do(connection, outside, "assign"))
+        assert error.facts["organisation"] == "centre-town"
+        access.acting.set(Who("chief", areas=None))
+        do(connection, outside, "assign")
+    finally:
+        access.acting.reset(token)
+
+
 def test_nobody_is_left_on_the_way_to_what_is_solved(connection: Connection) -> None:
     number, who = opened(connection, "noise"), person(connection)
     dispatch.send(connection, number, [Choice(who)], actor="tester")
@@ -327,6 +379,26 @@ def test_merged_and_taken_apart_nothing_is_lost(connection: Connection) -> None:
     assert {name: after[name] for name in same} == {name: before[name] for name in same}
     assert case_lists.get(connection, one)["reports"] == 1
     refused("not_merged", lambda: case_merging.unmerge(connection, two, move))
+
+
+def test_who_merges_answers_for_both(connection: Connection) -> None:
+    police, court = (
+        connection.execute(text("SELECT id FROM organisation WHERE code = :c"), {"c": c}).scalar()
+        for c in ("police", "court")
+    )
+    mine, theirs = opened(connection, "noise"), opened(connection, "noise")
+    do(connection, mine, "assign", organisation="police")
+    do(connection, theirs, "assign", organisation="court")
+    for acting, number, into in ((police, mine, theirs), (court, mine, theirs)):
+        move = Move("merge", "tester", acting, reason="同一处")
+        refused("not_accountable", lambda n=number, i=into, m=move: case_merging.merge(
+            connection, n, i, m))  # fmt: skip
+    assert case_lists.get(connection, theirs)["reports"] == 1
+    centre = connection.execute(
+        text("SELECT id FROM organisation WHERE code = 'centre-town'")
+    ).scalar()
+    case_merging.merge(connection, mine, theirs, Move("merge", "tester", centre, reason="同一处"))
+    assert case_lists.get(connection, theirs)["reports"] == 2
 
 
 def test_of_a_chain_of_merged_cases_each_gets_its_reports_back(connection: Connection) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
-from data import areas, case_catalogue, clocks, resource_files, service_times
+from data import areas, case_catalogue, clocks, resource_files, return_visits, service_times
 from data.catalogue import Catalogue
 from data.foshan import casework, facts, feed, governance, load, people
 from data.foshan.city import City, generate
@@ -205,15 +205,32 @@ def test_a_city_without_people_is_peopled_once(engine, chancheng: City, tmp_path
     casework.load(engine)
     assert not casework.is_missing(engine)
     with engine.connect() as connection:
-        stages = connection.execute(text("SELECT DISTINCT stage FROM incident")).scalars().all()
+        at_every_stage(connection)
         merged = connection.execute(text("SELECT count(merged_into) FROM incident")).scalar_one()
-    # What is solved is asked about, or closed, at once.
-    assert set(STAGES) - set(stages) == {"resolved"} and merged == 1
+    assert merged == 1
     roster.to_parquet(tmp_path / "again.parquet")
     again = resource_files.run(
         engine, tmp_path / "again.parquet", resource_files.Options(governance.SOURCE, datum="wgs84")
     )
     assert (again.unchanged, again.rejected) == (len(roster), 0)
+
+
+def at_every_stage(connection: Connection) -> None:
+    """Cases stand at every stage, and reporters are at every point at which they are asked."""
+    stood = connection.execute(text("SELECT DISTINCT stage FROM case_step")).scalars().all()
+    stands = connection.execute(text("SELECT DISTINCT stage FROM incident")).scalars().all()
+    assert set(stood) == set(STAGES)
+    # What is solved is asked about, or closed, in the same moment: there no case stays.
+    assert set(STAGES) - set(stands) == {"resolved"}
+    due = return_visits.due(connection, actor="desk", at=datetime.now(UTC), limit=1000)
+    assert due and all(row["phone"].startswith("139") and row["name"] is None for row in due)
+    asked = connection.execute(text("SELECT channel, outcome, solved FROM return_visit")).all()
+    assert {("link", None, None), ("link", "answered", True), ("link", "answered", False),
+            ("phone", None, None)} <= {tuple(row) for row in asked}  # fmt: skip
+    waiting = text("SELECT count(*) FROM question WHERE ended IS NULL")
+    resting = text("SELECT count(*) FROM clock WHERE paused IS NOT NULL AND stopped IS NULL")
+    assert connection.execute(waiting).scalar_one() == casework.TIMES
+    assert connection.execute(resting).scalar_one() == casework.TIMES
 
 
 def test_organisations_stand_below_each_other(chancheng: City) -> None:

@@ -46,3 +46,24 @@ def test_a_reporter_says_that_it_is_not_solved(base: str, browser: Browser) -> N
     visit.close()
     case = api.get(f"/cases/{report['incident']}").json()
     assert (case["stage"], case["reopened"]) == ("triaged", 1)
+
+
+def test_a_reporter_answers_a_question(base: str, browser: Browser) -> None:
+    sent = {"source": "12345", "address": "魁奇东路88号", "reporter": {"contact": "web"}}
+    api = httpx.Client(base_url=f"{base}/api/v1", headers=HEADERS)
+    report = api.post("/reports", json=sent).json()
+    questions = f"/cases/{report['incident']}/questions"
+    assert api.post(questions, json={"question": "井盖在路的哪一侧？"}).status_code == 201
+    visit = Visit(browser, "phone")
+    page = visit.page
+    page.goto(base + report["follow"])
+    expect(page.locator(".question")).to_have_text("井盖在路的哪一侧？")
+    page.get_by_role("button", name="提交").click()
+    expect(page.get_by_role("alert")).to_have_text("请先填写答复")
+    page.get_by_label("您的答复").fill("东侧 <b>")
+    page.get_by_role("button", name="提交").click()
+    expect(page.get_by_role("status")).to_have_text("您已答复：东侧 <b>")
+    expect(page.locator("form")).to_have_count(0)
+    visit.close()
+    [kept] = api.get(questions).json()["questions"]
+    assert (kept["outcome"], kept["answer"]) == ("answered", "东侧 <b>")
