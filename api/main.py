@@ -57,7 +57,9 @@ from api.channels import ways
 from api.deps import Database
 from api.hub import Hub
 from api.problems import documented
+from api.provider import Provider, of_settings
 from api.schemas import ProblemDetails
+from api.throttle import Throttle
 from data.engine import database_url
 from data.settings import settings
 
@@ -113,11 +115,15 @@ knowledge), and is given again when they are asked for. Errors are problem detai
 """
 
 
-def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
+def create_app(
+    url: str | None = None, *, roads: Path | None = None, provider: Provider | None = None
+) -> FastAPI:
     """The application on the database at `url`; by default the one that the settings name.
 
     `roads` is the home of the roads that travel times go by; with the settings' database theirs.
+    `provider` is that of OpenID Connect to sign in with; by default the settings', if any.
     """
+    provider = provider or of_settings(settings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -130,6 +136,8 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
             warming = asyncio.create_task(app.state.grounds.warm(app.state.database))
             yield
             warming.cancel()
+        if provider is not None:
+            await provider.close()
         await app.state.hub.close()
         await app.state.database.close()
 
@@ -144,6 +152,8 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.provider = provider
+    app.state.throttle = Throttle(settings().sign_in_tries)
     for room in ROOMS:
         closed = {} if room in OPEN else documented(*REFUSED)
         app.include_router(room.router, responses=closed)

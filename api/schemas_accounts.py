@@ -34,6 +34,18 @@ class SigningIn(Incoming):
     code: Word | None = Field(None, description="the six digits of the second factor")
 
 
+class Digits(Incoming):
+    """The second factor of whom the provider vouched for."""
+
+    code: Word = Field(description="the six digits of the second factor")
+
+
+class Leaving(Outgoing):
+    """Where a browser goes to sign out of the provider, too."""
+
+    leave: str
+
+
 class SignedIn(Outgoing):
     """Who is signed in, and what they may."""
 
@@ -97,6 +109,7 @@ class AccountShown(Outgoing):
     withdrawn: datetime | None
     second_factor: bool
     locked: bool | None
+    subject: str | None = Field(description="by which the provider of OpenID Connect knows them")
     roles: list[RoleShown]
 
 

@@ -1,30 +1,22 @@
 """Accounts, their sessions and the tokens of other systems: made, shown, recognised, ended."""
 
 import secrets
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 import pyotp
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, RowMapping, text
 
-from data import audit
-from data.access import PERMISSIONS, ROLES, SECOND_FACTOR, Who
+from data.access import PERMISSIONS, ROLES, Who
 from data.errors import InputError
 from data.settings import settings
 
 LEAST_PASSWORD = 10  # characters
-TRIES = 5  # wrong passwords in a row before an account is locked
-LOCK_S, LONGEST_LOCK_S = 60, 3600  # for so long, doubled with each further one
 ISSUER = "Wangge"
 _hasher = PasswordHasher()
-# What is compared with when there is no such account, so that it takes as long.
-_NOBODY = _hasher.hash(secrets.token_hex(16))
 
 
 class AccountError(InputError):
@@ -32,14 +24,6 @@ class AccountError(InputError):
 
     def __init__(self, message: str, where: str) -> None:
         super().__init__(message, where, "account_refused")
-
-
-class SignInError(Exception):
-    """Nobody is signed in; `reason` is wrong, locked, second_factor or enrol."""
-
-    def __init__(self, reason: str, message: str, **facts: Any) -> None:
-        super().__init__(message)
-        self.reason, self.facts = reason, facts
 
 
 def digest(secret: str) -> bytes:
@@ -68,14 +52,14 @@ ON CONFLICT (login) DO NOTHING RETURNING id
 def add(
     connection: Connection,
     login: str,
-    password: str,
+    password: str | None,
     grants: Sequence[Grant],
     *,
     actor: str,
     organisation: str | None = None,
     resource_id: int | None = None,
 ) -> int:
-    """Make an account; its number.
+    """Make an account; its number. Without a password they come in by a provider.
 
     Raises
     ------
@@ -86,7 +70,8 @@ def add(
     if not name or len(name) > 100:
         raise AccountError("a login is 1 to 100 characters", "login")
     values = {
-        "login": name, "password": _hashed(name, password), "resource_id": resource_id,
+        "login": name, "password": None if password is None else _hashed(name, password),
+        "resource_id": resource_id,
         "organisation_id": _organisation(connection, organisation),
     }  # fmt: skip
     asked = text("SELECT EXISTS (SELECT FROM resource WHERE id = :id)")
@@ -166,30 +151,24 @@ def grant(connection: Connection, account: int, grants: Iterable[Grant], *, acto
 
 def set_password(connection: Connection, account: int, password: str) -> None:
     """Give an account another password, and an unlocked door; it has to sign in again."""
+    unlock(connection, account)
     login = _held(connection, account)["login"]
     connection.execute(
-        text("UPDATE account SET password = :password, failures = 0, locked = NULL WHERE id = :id"),
+        text("UPDATE account SET password = :password WHERE id = :id"),
         {"id": account, "password": _hashed(login, password)},
     )
     end_sessions(connection, account)
 
 
-def change_password(
-    connection: Connection, login: str, proof: str | None, right: bool, new: str
-) -> SignInError | None:
-    """Change a password by whose it is; why not, if the old one is wrong, which is counted.
+_UNLOCK = text("""
+DELETE FROM sign_in_try t USING account a
+WHERE a.id = :id AND t.name = sha256(convert_to(a.login, 'UTF8'))
+""")
 
-    Raises
-    ------
-    AccountError
-        The new one is too short or too plain.
-    """
-    account = connection.execute(_HOLD, {"login": login}).mappings().one()
-    if account["is_locked"] or not right or account["password"] != proof:
-        _failed(connection, login, account)
-        return SignInError("wrong", "The old password is wrong; too many tries lock the account.")
-    set_password(connection, account["id"], new)
-    return None
+
+def unlock(connection: Connection, account: int) -> None:
+    """Forget the wrong tries with an account; before its row is held, as signing in does."""
+    connection.execute(_UNLOCK, {"id": account})
 
 
 def withdraw(connection: Connection, account: int) -> bool:
@@ -207,7 +186,11 @@ def withdraw(connection: Connection, account: int) -> bool:
 
 _LISTED = text("""
 SELECT c.id, c.login, o.code AS organisation, c.resource_id AS resource, c.created, c.withdrawn,
-       c.totp IS NOT NULL AS second_factor, c.locked > now() AS locked,
+       c.totp IS NOT NULL AS second_factor,
+       (SELECT t.locked > now() FROM sign_in_try t
+        WHERE t.name = sha256(convert_to(c.login, 'UTF8'))) AS locked,
+       (SELECT i.subject FROM identity i WHERE i.account_id = c.id AND i.issuer = :issuer)
+           AS subject,
        coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'layer', a.layer,
                                                      'area', a.code) ORDER BY r.id)
                  FROM account_role r LEFT JOIN area a ON a.id = r.area_id
@@ -219,7 +202,8 @@ WHERE (CAST(:id AS bigint) IS NULL OR c.id = :id) ORDER BY c.login
 
 def listed(connection: Connection, account: int | None = None) -> list[RowMapping]:
     """Accounts with their roles, by login; only one if it is named."""
-    return list(connection.execute(_LISTED, {"id": account}).mappings())
+    asked = {"id": account, "issuer": settings().oidc_issuer}
+    return list(connection.execute(_LISTED, asked).mappings())
 
 
 def enrol(connection: Connection, account: int) -> str:
@@ -236,134 +220,6 @@ def enrol(connection: Connection, account: int) -> str:
         raise AccountError(f"there is no account {account}", "account")
     end_sessions(connection, account)
     return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
-
-
-# --- signing in -----------------------------------------------------------------------------------
-
-_HOLD = text("""
-SELECT id, password, totp, totp_used, failures, locked,
-       locked > clock_timestamp() AS is_locked, clock_timestamp() AS now,
-       ARRAY(SELECT role FROM account_role r WHERE r.account_id = a.id) AS roles
-FROM account a WHERE login = :login AND withdrawn IS NULL FOR NO KEY UPDATE
-""")
-_OPEN = text("INSERT INTO session (hash, account_id) VALUES (:hash, :account_id)")
-_RIGHT = text("""
-UPDATE account SET failures = 0, locked = NULL, totp_used = coalesce(:step, totp_used)
-WHERE id = :id
-""")
-_WRONG = text("""
-UPDATE account SET failures = failures + 1, locked = CASE WHEN failures + 1 >= :tries THEN
-    clock_timestamp() + make_interval(secs => least(:longest_s, :lock_s * 2.0 ^ least(failures + 1
-                                                    - :tries, 20))) END
-WHERE id = :id
-""")
-
-
-_PASSWORD = text("SELECT password FROM account WHERE login = :login AND withdrawn IS NULL")
-
-
-def password_of(connection: Connection, login: str) -> str | None:
-    """What proves the password of an account, for `is_right`; None: there is none."""
-    asked = {"login": login.strip().lower()}
-    found: str | None = connection.execute(_PASSWORD, asked).scalar()
-    return found
-
-
-def is_right(proof: str | None, password: str) -> bool:
-    """Whether the password is that of which this is the proof; takes as long as it must.
-
-    To be called without a connection: whoever tries many would hold them all.
-    """
-    try:
-        _hasher.verify(proof or _NOBODY, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return proof is not None
-
-
-def sign_in(
-    connection: Connection, login: str, proof: str | None, right: bool, code: str | None = None
-) -> str:
-    """Open a session; the secret that the browser shows from then on.
-
-    To be committed also where it fails: wrong tries are counted and written down.
-
-    Parameters
-    ----------
-    proof, right : what `password_of` and `is_right` said a moment ago
-
-    Raises
-    ------
-    SignInError
-        Login or password are wrong, the account is locked for a while, or the second factor is
-        missing, wrong, used already, or was never set up although a role asks for it.
-    """
-    name = login.strip().lower()
-    account = connection.execute(_HOLD, {"login": name}).mappings().first()
-    if account is not None and account["is_locked"]:
-        _told(connection, name, "locked")
-        wait = (account["locked"] - account["now"]).total_seconds()
-        raise SignInError(
-            "locked", f"Too many wrong tries; wait {wait / 60:.0f} minutes or ask who gives "
-            "accounts.", retry_after_s=round(wait) + 1,
-        )  # fmt: skip
-    if account is None or not right or account["password"] != proof:
-        _failed(connection, name, account)
-        raise SignInError("wrong", "Login or password are wrong; mind capitals and try again.")
-    step = _second_factor(connection, name, account, code)
-    connection.execute(_RIGHT, {"id": account["id"], "step": step})
-    secret = secrets.token_urlsafe(32)
-    connection.execute(_OPEN, {"hash": digest(secret), "account_id": account["id"]})
-    audit.record(connection, name, "sign-in", account_id=account["id"])
-    return secret
-
-
-def _failed(connection: Connection, name: str, account: RowMapping | None) -> None:
-    if account is not None:
-        asked = {"id": account["id"], "tries": TRIES, "lock_s": LOCK_S}
-        connection.execute(_WRONG, {**asked, "longest_s": LONGEST_LOCK_S})
-    _told(connection, name, "wrong")
-
-
-def _told(connection: Connection, name: str, why: str) -> None:
-    audit.record(connection, name[:100], "sign-in.refused", detail={"why": why})
-
-
-def _second_factor(
-    connection: Connection, name: str, account: RowMapping, code: str | None
-) -> int | None:
-    """The step of a right code; None where none is asked for."""
-    if account["totp"] is None:
-        if set(account["roles"]) & set(SECOND_FACTOR):
-            _told(connection, name, "enrol")
-            raise SignInError(
-                "enrol", "This role asks for a second factor; have it set up by who gives accounts."
-            )
-        return None
-    if not code:
-        _told(connection, name, "second_factor")
-        raise SignInError("second_factor", "Give the six digits of the authenticator app, too.")
-    now = account["now"]
-    totp = pyotp.TOTP(account["totp"])
-    digits = unicodedata.normalize("NFKC", code).strip().encode()  # full-width ones are meant, too
-    for step in (totp.timecode(now) + offset for offset in (0, -1, 1)):
-        fresh = account["totp_used"] is None or step > account["totp_used"]
-        if fresh and secrets.compare_digest(totp.generate_otp(step).encode(), digits):
-            return int(step)
-    _failed(connection, name, account)
-    raise SignInError(
-        "wrong", "The six digits are wrong or were used already; wait for the next ones."
-    )
-
-
-def sign_out(connection: Connection, secret: str) -> None:
-    """End a session."""
-    query = text(
-        "DELETE FROM session s USING account a WHERE a.id = s.account_id AND s.hash = :hash"
-        " RETURNING a.id, a.login"
-    )
-    if row := connection.execute(query, {"hash": digest(secret)}).first():
-        audit.record(connection, row.login, "sign-out", account_id=row.id)
 
 
 def end_sessions(connection: Connection, account: int) -> None:

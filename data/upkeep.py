@@ -8,12 +8,14 @@ from sqlalchemy import Connection
 
 from data import (
     events,
+    identities,
     people,
     positions,
     referral_rules,
     referrals,
     requests,
     return_visits,
+    sign_in,
     supervision,
     timers,
     visit_plans,
@@ -50,6 +52,10 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
 
+def _clean_sign_in(connection: Connection, _now: datetime) -> int:
+    return sign_in.clean(connection) + identities.clean(connection)
+
+
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
 for _clock in whistle_rules.CLOCKS:
@@ -67,6 +73,7 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "clean sign-in": Task("47 * * * *", _clean_sign_in),
     "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),
