@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     access,
+    account_deeds,
     accounts,
     agreements,
     areas,
@@ -68,7 +69,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, return_visits, attachments, people, records, visits,
-    watched, assessments, accounts, sessions, health, maps, dispatch_maps, sign_in, follow,
+    watched, assessments, account_deeds, accounts, sessions, health, maps, dispatch_maps, sign_in,
+    follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)

@@ -298,6 +298,12 @@ KINDS: dict[str, Kind] = {
         422, "The account cannot be like that", "The detail says what to mend."
     ),
     "account-unknown": Kind(404, "There is no such account", "GET /api/v1/accounts lists them."),
+    "deed-unknown": Kind(
+        404,
+        "Nothing waits under this number",
+        "It was done, refused or taken back, or nobody agreed in time, or who asked may not any "
+        "more; GET /api/v1/accounts/pending lists what waits.",
+    ),
     "token-unknown": Kind(
         404, "There is no such token", "GET /api/v1/tokens lists those that hold."
     ),

@@ -101,7 +101,7 @@ async def back(
         now = datetime.now(UTC)
         vouched = await provider.vouches(flow, code, _back(request), iss, now)
     except ProviderError as why:
-        await db.write(identities.refuse, "", str(why), provider.issuer)
+        await db.write(identities.refuse, "provider", str(why), provider.issuer)
         return _page(request, flow.target, None, told=why.reason, status=_STATUS[why.reason])
     session = await db.write(
         tried(identities.arrive), secret, provider.issuer, vouched.subject,

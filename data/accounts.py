@@ -66,12 +66,27 @@ def add(
     AccountError
         The login is taken, the password too short or too plain, or a role unknown.
     """
-    name = login.strip().lower()
-    if not name or len(name) > 100:
-        raise AccountError("a login is 1 to 100 characters", "login")
+    proof = None if password is None else proved(login, password)
+    return enter(
+        connection, login, proof, grants, actor=actor, organisation=organisation,
+        resource_id=resource_id,
+    )  # fmt: skip
+
+
+def enter(
+    connection: Connection,
+    login: str,
+    proof: str | None,
+    grants: Sequence[Grant],
+    *,
+    actor: str,
+    organisation: str | None = None,
+    resource_id: int | None = None,
+) -> int:
+    """Make an account with what proves its password, as `proved` says it; its number."""
+    name = _named(login)
     values = {
-        "login": name, "password": None if password is None else _hashed(name, password),
-        "resource_id": resource_id,
+        "login": name, "password": proof, "resource_id": resource_id,
         "organisation_id": _organisation(connection, organisation),
     }  # fmt: skip
     asked = text("SELECT EXISTS (SELECT FROM resource WHERE id = :id)")
@@ -82,6 +97,13 @@ def add(
         raise AccountError(f"there is an account {name} already; take another login", "login")
     grant(connection, number, grants, actor=actor)
     return int(number)
+
+
+def _named(login: str) -> str:
+    name = login.strip().lower()
+    if not name or len(name) > 100:
+        raise AccountError("a login is 1 to 100 characters", "login")
+    return name
 
 
 def _organisation(connection: Connection, code: str | None) -> int | None:
@@ -96,8 +118,16 @@ def _organisation(connection: Connection, code: str | None) -> int | None:
     return int(found)
 
 
-def _hashed(login: str, password: str) -> str:
-    if len(password) < LEAST_PASSWORD or len(set(password)) < 5 or login in password.lower():
+def proved(login: str, password: str) -> str:
+    """What proves a password (Argon2), and is kept instead of it.
+
+    Raises
+    ------
+    AccountError
+        It is too short or too plain.
+    """
+    name = _named(login)
+    if len(password) < LEAST_PASSWORD or len(set(password)) < 5 or name in password.lower():
         raise AccountError(
             f"a password has at least {LEAST_PASSWORD} characters, 5 of them different, and not "
             "the login in it",
@@ -106,15 +136,29 @@ def _hashed(login: str, password: str) -> str:
     return _hasher.hash(password)
 
 
-def _held(connection: Connection, account: int) -> RowMapping:
-    """An account under a lock, so that nobody signs in with what it was."""
-    query = text(
-        "SELECT login, password FROM account WHERE id = :id AND withdrawn IS NULL FOR NO KEY UPDATE"
-    )
-    row = connection.execute(query, {"id": account}).mappings().first()
-    if row is None:
+_TRIES_OF = "name = (SELECT sha256(convert_to(login, 'UTF8')) FROM account WHERE id = :id)"
+_HOLD_TRIES = text(f"SELECT FROM sign_in_try WHERE {_TRIES_OF} FOR UPDATE")
+_HOLD = text("SELECT login, withdrawn FROM account WHERE id = :id FOR NO KEY UPDATE")
+_UNLOCK = text(f"DELETE FROM sign_in_try WHERE {_TRIES_OF}")
+
+
+def hold(connection: Connection, account: int) -> RowMapping | None:
+    """An account under a lock, so that nobody signs in with what it was; None: there is none."""
+    connection.execute(_HOLD_TRIES, {"id": account})  # first, as signing in does
+    return connection.execute(_HOLD, {"id": account}).mappings().first()
+
+
+def _held(connection: Connection, account: int) -> str:
+    """The login of an account that has not ended, under a lock."""
+    row = hold(connection, account)
+    if row is None or row["withdrawn"] is not None:
         raise AccountError(f"there is no account {account}", "account")
-    return row
+    return str(row["login"])
+
+
+def unlock(connection: Connection, account: int) -> None:
+    """Forget the wrong tries with an account."""
+    connection.execute(_UNLOCK, {"id": account})
 
 
 _GRANT = text("""
@@ -151,24 +195,16 @@ def grant(connection: Connection, account: int, grants: Iterable[Grant], *, acto
 
 def set_password(connection: Connection, account: int, password: str) -> None:
     """Give an account another password, and an unlocked door; it has to sign in again."""
+    set_proof(connection, account, proved(_held(connection, account), password))
+
+
+def set_proof(connection: Connection, account: int, proof: str) -> None:
+    """Give an account another password by what proves it, like `set_password`."""
+    _held(connection, account)
+    values = {"id": account, "proof": proof}
+    connection.execute(text("UPDATE account SET password = :proof WHERE id = :id"), values)
     unlock(connection, account)
-    login = _held(connection, account)["login"]
-    connection.execute(
-        text("UPDATE account SET password = :password WHERE id = :id"),
-        {"id": account, "password": _hashed(login, password)},
-    )
     end_sessions(connection, account)
-
-
-_UNLOCK = text("""
-DELETE FROM sign_in_try t USING account a
-WHERE a.id = :id AND t.name = sha256(convert_to(a.login, 'UTF8'))
-""")
-
-
-def unlock(connection: Connection, account: int) -> None:
-    """Forget the wrong tries with an account; before its row is held, as signing in does."""
-    connection.execute(_UNLOCK, {"id": account})
 
 
 def withdraw(connection: Connection, account: int) -> bool:
@@ -184,13 +220,23 @@ def withdraw(connection: Connection, account: int) -> bool:
     return bool(ended)
 
 
+def reopen(connection: Connection, account: int) -> bool:
+    """Let an account that has ended hold again with its roles; False if there is none.
+
+    Its password and second factor are gone: they are given anew.
+    """
+    again = text("UPDATE account SET withdrawn = NULL WHERE id = :id AND withdrawn IS NOT NULL")
+    return bool(connection.execute(again, {"id": account}).rowcount)
+
+
 _LISTED = text("""
 SELECT c.id, c.login, o.code AS organisation, c.resource_id AS resource, c.created, c.withdrawn,
        c.totp IS NOT NULL AS second_factor,
        (SELECT t.locked > now() FROM sign_in_try t
         WHERE t.name = sha256(convert_to(c.login, 'UTF8'))) AS locked,
-       (SELECT i.subject FROM identity i WHERE i.account_id = c.id AND i.issuer = :issuer)
-           AS subject,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('issuer', i.issuer, 'subject', i.subject)
+                                  ORDER BY i.issuer)
+                 FROM identity i WHERE i.account_id = c.id), '[]') AS identities,
        coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'layer', a.layer,
                                                      'area', a.code) ORDER BY r.id)
                  FROM account_role r LEFT JOIN area a ON a.id = r.area_id
@@ -202,8 +248,7 @@ WHERE (CAST(:id AS bigint) IS NULL OR c.id = :id) ORDER BY c.login
 
 def listed(connection: Connection, account: int | None = None) -> list[RowMapping]:
     """Accounts with their roles, by login; only one if it is named."""
-    asked = {"id": account, "issuer": settings().oidc_issuer}
-    return list(connection.execute(_LISTED, asked).mappings())
+    return list(connection.execute(_LISTED, {"id": account}).mappings())
 
 
 def enrol(connection: Connection, account: int) -> str:

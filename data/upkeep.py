@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from data import (
+    account_deeds,
     events,
     identities,
     people,
@@ -52,8 +53,9 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
 
-def _clean_sign_in(connection: Connection, _now: datetime) -> int:
-    return sign_in.clean(connection) + identities.clean(connection)
+def _clean_accounts(connection: Connection, _now: datetime) -> int:
+    cleaned = (sign_in.clean, identities.clean, account_deeds.clean)
+    return sum(clean(connection) for clean in cleaned)
 
 
 # What follows by itself when a clock comes to a stage: another is another line here.
@@ -73,7 +75,7 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
-    "clean sign-in": Task("47 * * * *", _clean_sign_in),
+    "clean accounts": Task("47 * * * *", _clean_accounts),
     "look at watched places": Task("* * * * *", watching.look),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),

@@ -64,6 +64,13 @@ def sign_in(app: TestClient, login: str, status: int = 201, **more: Any) -> dict
     return dict(answer.json())
 
 
+def done_by(engine: Engine, actor: str) -> list[str]:
+    """What the audit says that somebody did."""
+    query = text("SELECT action FROM audit WHERE actor = :actor ORDER BY id")
+    with engine.connect() as connection:
+        return list(connection.execute(query, {"actor": actor}).scalars())
+
+
 def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
@@ -113,6 +120,8 @@ def test_the_cookie_is_for_no_script_and_no_other_site(app: TestClient, engine: 
         sent = app.post(f"{API}/reports", json=body, headers=headers)
         assert sent.status_code == status, (headers, sent.text)
     app.cookies.clear()
+    route = f"POST {API}/reports"
+    assert done_by(engine, "cookie")[1:] == [*[f"{route} refused (cross-site)"] * 4, route, route]
 
 
 def test_a_browser_is_led_to_the_page_to_sign_in_and_back(app: TestClient) -> None:
@@ -228,6 +237,10 @@ def test_ones_own_password_is_changed(app: TestClient, engine: Engine) -> None:
         answer = app.put(f"{API}/sessions/current/password", json=body, headers=headers)
         assert answer.status_code == status, answer.text
     sign_in(app, "own", password="staple paper clip")
+    route = f"PUT {API}/sessions/current/password"
+    assert done_by(engine, "own") == [
+        "sign-in", "password.refused", f"{route} refused", route, "sign-in",
+    ]  # fmt: skip
 
 
 # --- what each may --------------------------------------------------------------------------------
