@@ -80,7 +80,7 @@ def want(connection: Connection, deed: Deed, who: Who) -> Done | Asked:
     if deed.account is not None and deed.account == who.account_id:
         raise AccountError("that is your own account; somebody else changes it", "number")
     if not _concerns_admin(connection, deed):
-        return _do(connection, deed, who.name)
+        return do(connection, deed, who.name)
     if who.account_id is None:
         raise AccountError(
             "an administrator's account is changed by two people who are signed in, or on the "
@@ -88,7 +88,7 @@ def want(connection: Connection, deed: Deed, who: Who) -> Done | Asked:
             "number",
         )
     with connection.begin_nested() as trial:
-        _do(connection, deed, who.name)
+        do(connection, deed, who.name)
         trial.rollback()
     values = {
         "what": deed.what, "account": deed.account, "login": deed.given.get("login"),
@@ -120,7 +120,8 @@ def _tell(
 # --- done -----------------------------------------------------------------------------------------
 
 
-def _do(connection: Connection, deed: Deed, actor: str) -> Done:
+def do(connection: Connection, deed: Deed, actor: str) -> Done:
+    """Do it without asking anybody; what may be wrong with it is as for `want`."""
     given, account, address = deed.given, deed.account, None
     roles = given.get("roles")
     grants = None if roles is None else [Grant(**each) for each in roles]
@@ -199,7 +200,7 @@ def agree(connection: Connection, number: int, who: Who) -> Done:
     deed = Deed(row["what"], row["account_id"], row["given"])
     if deed.account is not None:
         accounts.hold(connection, deed.account)
-    done = _do(connection, deed, row["actor"])
+    done = do(connection, deed, row["actor"])
     _tell(connection, who, "account.agreed", deed.what, number, row["login"], asked_by=row["actor"])
     return done
 

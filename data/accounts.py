@@ -229,6 +229,21 @@ def reopen(connection: Connection, account: int) -> bool:
     return bool(connection.execute(again, {"id": account}).rowcount)
 
 
+def number_of(connection: Connection, login: str) -> int:
+    """The number of an account, also of one that has ended.
+
+    Raises
+    ------
+    AccountError
+        There is none with this login.
+    """
+    asked = {"login": login.strip().lower()}
+    number = connection.execute(text("SELECT id FROM account WHERE login = :login"), asked).scalar()
+    if number is None:
+        raise AccountError(f"there is no account {login}", "login")
+    return int(number)
+
+
 _LISTED = text("""
 SELECT c.id, c.login, o.code AS organisation, c.resource_id AS resource, c.created, c.withdrawn,
        c.totp IS NOT NULL AS second_factor,
