@@ -150,9 +150,9 @@ def test_keys_that_were_exchanged_are_looked_up_anew(
     assert come(app).status_code == 303
     assert come(app).status_code == 303
     assert provider.asked.count("/keys") == 1  # kept meanwhile
-    before = provider.kid
     provider.rotate()
     assert come(app).status_code == 303
+    before = provider.kid
     provider.rotate()
     provider.kid = before  # another key under a name of before
     assert come(app).status_code == 303
@@ -276,6 +276,10 @@ def test_a_code_counts_once(app: TestClient, provider: LittleProvider, engine: E
     app.cookies.clear()
     app.cookies.set("wangge_sign_in", cookie)
     assert app.get(back).status_code == 400 and signed_in(app) is None
+    provider.claims["sub"] = "nobody's"
+    back = go(app).headers["location"]
+    assert [app.get(back).status_code for _ in range(2)] == [403, 400]  # used up, if in vain
+    provider.claims["sub"] = "once"
     used = parse_qs(urlsplit(back).query)["code"][0]
     assert come(app, code=used).status_code == 401 and signed_in(app) is None
 
