@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -232,13 +232,13 @@ class Provider:
 
     def _vouched(self, claims: Mapping[str, Any]) -> Vouched:
         subject, methods = claims["sub"], claims.get("amr")
-        if not 0 < len(subject) <= MOST_SUBJECT or "\0" in subject:
+        if not 0 < len(subject) <= MOST_SUBJECT or not _is_text(subject):
             raise ProviderError("refused", "The ID token names nobody.")
         strong = isinstance(methods, list) and any(each in STRONG for each in methods)
         login = claims.get(self._match)
         if self._match == "email" and claims.get("email_verified") is not True:
             login = None
-        return Vouched(subject, strong, login if isinstance(login, str) else None)
+        return Vouched(subject, strong, login if _is_text(login) else None)
 
 
 def of_settings(chosen: Settings) -> Provider | None:
@@ -275,6 +275,11 @@ def _check(issuer: str) -> None:
 def _is_like(url: object, issuer: str) -> bool:
     """Whether an address is no less protected than the issuer's."""
     return isinstance(url, str) and url.startswith(("https://", f"{urlsplit(issuer).scheme}://"))
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    """Whether it can be stored and shown: JSON can hold NUL and half characters, too."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def _with(url: str, query: Mapping[str, str]) -> str:

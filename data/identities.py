@@ -200,8 +200,12 @@ def finish(connection: Connection, secret: str, issuer: str, code: str) -> str:
 
 
 def refuse(connection: Connection, name: str, why: str, issuer: str) -> None:
-    """Write down that somebody who came from a provider was not let in."""
-    detail = {"why": why, "provider": issuer}
+    """Write down that somebody who came from a provider was not let in.
+
+    `why` may hold what others sent: what no text in the database may is taken out of it.
+    """
+    said = why.replace("\0", "").encode(errors="replace").decode()
+    detail = {"why": said[:500], "provider": issuer}
     audit.record(connection, name[:100], "sign-in.refused", detail=detail)
 
 

@@ -166,7 +166,7 @@ def change_password(
 
 # --- by a provider --------------------------------------------------------------------------------
 
-_LOGIN = text("SELECT login, withdrawn FROM account WHERE id = :id")
+_LOGIN = text("SELECT login FROM account WHERE id = :id")
 
 
 def vouched(
@@ -186,12 +186,12 @@ def vouched(
     SignInError
         The account has ended or is locked, or the second factor is missing or wrong.
     """
-    login, withdrawn = connection.execute(_LOGIN, {"id": account}).one()
-    if withdrawn is not None:
+    login = connection.execute(_LOGIN, {"id": account}).scalar_one()
+    _open_door(connection, login)
+    held = connection.execute(_HOLD, {"login": login}).mappings().first()
+    if held is None:
         _told(connection, login, "ended")
         raise SignInError("ended", "The account has ended; ask who gives accounts.")
-    _open_door(connection, login)
-    held = connection.execute(_HOLD, {"login": login}).mappings().one()
     step = None if strong else _second_factor(connection, held, code)
     return _opened(connection, held, step, issuer)
 

@@ -210,6 +210,7 @@ LIES: dict[str, dict[str, Any]] = {
     "not yet": {"iat": NOW + 3600},
     "nobody": {"sub": ""},
     "no word": {"sub": 7},
+    "half a character": {"sub": "\ud800"},
 }
 
 
@@ -263,6 +264,8 @@ def test_another_state_or_another_browser_is_not_let_in(
     lured = go(app).headers["location"]
     app.cookies.clear()  # another browser follows the link that this one got
     assert app.get(lured).status_code == 400 and signed_in(app) is None
+    for error in ("access_denied", "\0"):
+        assert come(app, error=error).status_code == 401
     assert come(app, iss="https://elsewhere.example").status_code == 401  # RFC 9207
     assert signed_in(app) is None
 

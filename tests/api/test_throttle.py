@@ -46,6 +46,8 @@ def test_an_address_that_tries_too_often_waits(app: TestClient, engine: Engine) 
     assert (late.status_code, late.json()["type"]) == (429, "/problems/too-many-tries")
     assert 0 < int(late.headers["retry-after"]) <= WINDOW_S + 1
     assert app.post(SESSIONS, json=right).status_code == 429
+    page = app.get("/sign-in/provider", headers={"Accept": "text/html"})
+    assert page.status_code == 429 and "<h1>" in page.text
 
 
 @given(st.lists(st.integers(0, 300), min_size=1, max_size=60), st.integers(1, 5))
