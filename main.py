@@ -124,26 +124,79 @@ def add_account(
     organisation: Annotated[str | None, typer.Option(help="code of the one they act for")] = None,
 ) -> None:
     """Make an account; its password is asked for, its second factor shown if a role needs one."""
-    from data import accounts, areas_named, audit
+    from data import accounts, audit
     from data.access import SECOND_FACTOR
-    from data.accounts import Grant
 
     with ready().begin() as connection:
-        parts = [each.partition("@") for each in role]
-        found = areas_named.find(connection, [area for _, _, area in parts if area])
-        if wrong := [each for each in found.values() if isinstance(each, str)]:
-            raise ValueError(wrong[0])
-        grants = [Grant(name, getattr(found.get(area), "id", None)) for name, _, area in parts]
+        given = grants(connection, role)
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
         number = accounts.add(
-            connection, login, password, grants, actor="command line", organisation=organisation
+            connection, login, password, given, actor="command line", organisation=organisation
         )
         detail = {"account": number, "roles": role}
         audit.record(connection, "command line", "account add", login, detail=detail)
         console.out.print(f"Account {number}, {login}, is made.")
-        if any(each.role in SECOND_FACTOR for each in grants):
+        if any(each.role in SECOND_FACTOR for each in given):
             address = accounts.enrol(connection, number)
             console.out.print("Into the authenticator app:", address, soft_wrap=True)
+
+
+def grants(connection: Any, roles: list[str]) -> list[Any]:
+    """Roles as they are written, `dispatcher@town:440604010000`, each with its area."""
+    from data import areas_named
+    from data.accounts import Grant
+
+    parts = [each.partition("@") for each in roles]
+    found = areas_named.find(connection, [area for _, _, area in parts if area])
+    if wrong := [each for each in found.values() if isinstance(each, str)]:
+        raise ValueError(wrong[0])
+    return [Grant(name, getattr(found.get(area), "id", None)) for name, _, area in parts]
+
+
+@people.command("change")
+@guarded
+def change_account(
+    login: Annotated[str, typer.Argument(help="the name to sign in by")],
+    reopen: Annotated[bool, typer.Option("--reopen", help="after it had ended")] = False,
+    role: Annotated[list[str] | None, typer.Option(help="instead of those before")] = None,
+    password: Annotated[bool, typer.Option("--password", help="another; it is asked for")] = False,
+    second_factor: Annotated[bool, typer.Option("--second-factor", help="a new one")] = False,
+    subject: Annotated[str | None, typer.Option(help="the provider's, to link with")] = None,
+    end: Annotated[bool, typer.Option("--end", help="nobody signs in with it any more")] = False,
+) -> None:
+    """Change an account, also an administrator's, without a second person who agrees."""
+    from data import account_deeds, accounts, audit
+    from data.account_deeds import Deed
+
+    with ready().begin() as connection:
+        number = accounts.number_of(connection, login)
+        deeds = [Deed("reopen", number)] if reopen else []
+        if role:
+            roles = [vars(each) for each in grants(connection, role)]
+            deeds.append(Deed("change", number, {"roles": roles}))
+        if password:
+            told = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+            deeds.append(Deed("change", number, {"password": accounts.proved(login, told)}))
+        deeds += [Deed("second_factor", number)] if second_factor else []
+        deeds += [linked_with(number, subject)] if subject else []
+        deeds += [Deed("end", number)] if end else []
+        for deed in deeds:
+            done = account_deeds.do(connection, deed, "command line")
+            detail = {"account": number, "what": deed.what, "roles": role}
+            audit.record(connection, "command line", "account change", login, detail=detail)
+            if done.address:
+                console.out.print("Into the authenticator app:", done.address, soft_wrap=True)
+        console.out.print(f"Account {number}, {login}: {len(deeds)} changes made.")
+
+
+def linked_with(account: int, subject: str) -> Any:
+    """The deed that links an account with whom the provider of the settings knows."""
+    from data.account_deeds import Deed
+
+    issuer = settings().oidc_issuer
+    if not issuer:
+        raise ValueError("there is no provider to link with; set WANGGE_OIDC_ISSUER")
+    return Deed("link", account, {"issuer": issuer, "subject": subject})
 
 
 @people.command("token")

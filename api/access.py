@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy import Connection
 
-from api.deps import Db
+from api.deps import Database, Db
 from api.problems import Problem
 from data import accounts
 from data.access import Who, acting
@@ -50,8 +50,6 @@ async def _who(request: Request, db: Db) -> Who:
     secret, by_cookie = shown(request)
     who = None
     if secret is not None:
-        if by_cookie and request.method not in _SAFE:
-            _same_origin(request)
         who = await db.read(accounts.of_session, secret)
         if who is None and not by_cookie:
             who = await db.read(accounts.of_token, secret)
@@ -60,6 +58,9 @@ async def _who(request: Request, db: Db) -> Who:
     route = request.scope["route"].path
     who = replace(who, deed=f"{request.method} {route}", subject=request.url.path)
     acting.set(who)
+    if by_cookie and request.method not in _SAFE and not _is_ours(request):
+        await _refuse(who, db, "refused (cross-site)")
+        raise Problem("cross-site")
     return who
 
 
@@ -71,13 +72,12 @@ def _nobody(request: Request) -> Exception:
     return Problem("not-signed-in", headers={"WWW-Authenticate": "Bearer"})
 
 
-def _same_origin(request: Request) -> None:
-    """Another site's page must not act through somebody's browser."""
+def _is_ours(request: Request) -> bool:
+    """Whether a page of this service asks: another's must not act through somebody's browser."""
     site = request.headers.get("sec-fetch-site")
     origin = urlsplit(request.headers.get("origin", ""))
     same = origin.netloc == request.headers.get("host") if origin.netloc else False
-    if site not in (None, "same-origin", "none") or not (site or same):
-        raise Problem("cross-site")
+    return site in (None, "same-origin", "none") and bool(site or same)
 
 
 SignedIn = Annotated[Who, Depends(_who)]
@@ -92,8 +92,7 @@ def may(permission: str, *, everywhere: bool = False) -> Any:
 
     async def permitted(who: SignedIn, db: Db) -> Who:
         if not who.may(permission):
-            acting.set(replace(who, deed=f"{who.deed} refused"))
-            await db.write(_nothing)
+            await _refuse(who, db)
             raise Problem("not-permitted", permission=permission)
         who = replace(who, areas=None if everywhere else who.grants[permission])
         acting.set(who)
@@ -101,6 +100,12 @@ def may(permission: str, *, everywhere: bool = False) -> Any:
 
     permitted.permission = permission  # type: ignore[attr-defined]
     return Depends(permitted)
+
+
+async def _refuse(who: Who, db: Database, how: str = "refused") -> None:
+    """Write down that somebody was refused what they asked for."""
+    acting.set(replace(who, deed=f"{who.deed} {how}"))
+    await db.write(_nothing)
 
 
 def _nothing(_: Connection) -> None:

@@ -1,14 +1,16 @@
 """Accounts, the tokens of other systems, and the audit."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Body, Path, Query, Response
-from sqlalchemy import Connection
+from fastapi import APIRouter, Body, Path, Query, Request, Response
+from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
+from api.account_deeds import WAITS
 from api.answers import NO_STORE, Json
 from api.deps import Db
 from api.once import Once
@@ -21,13 +23,16 @@ from api.schemas_accounts import (
     Deeds,
     Enrolment,
     Given,
+    Identity,
     NewAccount,
     NewToken,
     TokenMade,
     TokensShown,
 )
-from data import accounts, audit, territory
-from data.accounts import Grant
+from api.sessions import provider_of
+from data import account_deeds, accounts, audit, territory
+from data.access import acting
+from data.account_deeds import Asked, Deed
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
 Number = Annotated[int, Path(ge=1, le=BIGGEST, examples=[1])]
@@ -56,7 +61,7 @@ async def listed(db: Db, who: Who = may("account.manage")) -> Response:
     "/accounts",
     status_code=201,
     summary="Make an account",
-    responses={201: {"description": "Made", **_ONE}, **documented(*_WRITE)},
+    responses={201: {"description": "Made", **_ONE}, 202: WAITS, **documented(*_WRITE)},
 )
 async def make(
     given: Annotated[NewAccount, Body(openapi_examples=examples.of("account_request"))],
@@ -66,16 +71,13 @@ async def make(
     """With roles in areas. A role with power asks for a second factor: set it up, too."""
 
     def work(connection: Connection) -> Response:
-        number = accounts.add(
-            connection,
-            given.login,
-            given.password.get_secret_value(),
-            _grants(connection, given.roles),
-            actor=who.name,
-            organisation=given.organisation,
-            resource_id=given.resource,
-        )
-        return _shown(connection, number, 201)
+        password = given.password and given.password.get_secret_value()
+        wanted = {
+            "login": given.login, "roles": _roles(connection, given.roles),
+            "password": password and accounts.proved(given.login, password),
+            "organisation": given.organisation, "resource": given.resource,
+        }  # fmt: skip
+        return _answer(connection, Deed("make", given=wanted), who, 201)
 
     return await db.write(work)
 
@@ -83,7 +85,7 @@ async def make(
 @router.patch(
     "/accounts/{number}",
     summary="Change an account's roles or password",
-    responses={200: _ONE, **documented(*_WRITE, "account-unknown")},
+    responses={200: _ONE, 202: WAITS, **documented(*_WRITE, "account-unknown")},
 )
 async def change(
     number: Number,
@@ -93,15 +95,14 @@ async def change(
 ) -> Response:
     """Its sessions end at once."""
 
-    _of_another(number, who)
-
     def work(connection: Connection) -> Response:
-        _known(connection, number)
+        wanted: dict[str, Any] = {}
         if given.password is not None:
-            accounts.set_password(connection, number, given.password.get_secret_value())
+            login = _known(connection, number)["login"]
+            wanted["password"] = accounts.proved(login, given.password.get_secret_value())
         if given.roles is not None:
-            accounts.grant(connection, number, _grants(connection, given.roles), actor=who.name)
-        return _shown(connection, number)
+            wanted["roles"] = _roles(connection, given.roles)
+        return _answer(connection, Deed("change", number, wanted), who)
 
     return await db.write(work)
 
@@ -112,36 +113,72 @@ async def change(
     summary="Set a second factor up",
     responses={
         201: {"model": Enrolment, "description": "Made", **examples.ok(examples.of("enrolment"))},
-        **documented("validation", "account-unknown"),
+        202: WAITS,
+        **documented("validation", "account-unknown", "account-refused"),
     },
 )
 async def enrol(number: Number, db: Db, who: Who = may("account.manage")) -> Response:
     """The one before holds no more; the address is shown this once."""
-    _of_another(number, who)
+    return await db.write(_answer, Deed("second_factor", number), who, 201)
 
-    def work(connection: Connection) -> Response:
-        _known(connection, number)
-        return Json({"address": accounts.enrol(connection, number)}, 201, NO_STORE)
 
-    return await db.write(work)
+@router.put(
+    "/accounts/{number}/identity",
+    summary="Link an account with whom the provider knows",
+    responses={200: _ONE, 202: WAITS, **documented(*_WRITE, "account-unknown", "no-provider")},
+)
+async def link(
+    number: Number,
+    given: Annotated[Identity, Body(openapi_examples=examples.of("identity_request"))],
+    request: Request,
+    db: Db,
+    who: Who = may("account.manage"),
+) -> Response:
+    """They sign in with the provider of OpenID Connect; who was linked before does no more."""
+    wanted = {"issuer": _issuer(request), "subject": given.subject}
+    return await db.write(_answer, Deed("link", number, wanted), who)
+
+
+@router.delete(
+    "/accounts/{number}/identity",
+    summary="Take the provider's way in from an account",
+    responses={
+        200: _ONE, 202: WAITS,
+        **documented("validation", "account-unknown", "account-refused", "no-provider"),
+    },
+)  # fmt: skip
+async def unlink(
+    number: Number, request: Request, db: Db, who: Who = may("account.manage")
+) -> Response:
+    """Sessions that came by it end at once."""
+    wanted = {"issuer": _issuer(request)}
+    return await db.write(_answer, Deed("unlink", number, wanted), who)
 
 
 @router.delete(
     "/accounts/{number}",
     status_code=204,
     summary="End an account",
-    responses=documented("validation", "key-reused", "account-unknown"),
-)
+    responses={
+        202: WAITS, **documented("validation", "key-reused", "account-unknown", "account-refused"),
+    },
+)  # fmt: skip
 async def end(number: Number, once: Once, who: Who = may("account.manage")) -> Response:
     """Whoever is signed in with it is so no more."""
-    _of_another(number, who)
+    return await once(_answer, Deed("end", number), who, 204)
 
-    def work(connection: Connection) -> Response:
-        if not accounts.withdraw(connection, number):
-            raise Problem("account-unknown", f"There is no account {number}.", field="number")
-        return Response(status_code=204)
 
-    return await once(work)
+@router.post(
+    "/accounts/{number}/reopening",
+    summary="Reopen an account that has ended",
+    responses={
+        200: _ONE, 202: WAITS,
+        **documented("validation", "key-reused", "account-unknown", "account-refused"),
+    },
+)  # fmt: skip
+async def reopen(number: Number, once: Once, who: Who = may("account.manage")) -> Response:
+    """With the roles that it had; its password and second factor are given anew."""
+    return await once(_answer, Deed("reopen", number), who)
 
 
 @router.get(
@@ -247,21 +284,35 @@ async def deeds(
     return Json({"audit": [dict(row) for row in rows], "next": onward}, headers=NO_STORE)
 
 
-def _grants(connection: Connection, given: Sequence[Given]) -> list[Grant]:
-    return [Grant(each.role, territory.id_of(connection, each.area)) for each in given]
+def _roles(connection: Connection, given: Sequence[Given]) -> list[dict[str, Any]]:
+    return [
+        {"role": each.role, "area_id": territory.id_of(connection, each.area)} for each in given
+    ]
 
 
-def _of_another(number: int, who: Who) -> None:
-    """Nobody gives roles, passwords or an end to themselves."""
-    if number == who.account_id:
-        raise Problem("account-refused", "That is your own account; somebody else changes it.")
+def _answer(connection: Connection, deed: Deed, who: Who, status: int = 200) -> Response:
+    """What came of a deed: done, with this status, or waiting for a second person."""
+    came = account_deeds.want(connection, deed, who)
+    if isinstance(came, Asked):  # and the audit does not say that it was done
+        acting.set(replace(who, deed=f"{who.deed} asked"))
+        [row] = account_deeds.waiting(connection, came.deed)
+        return Json(dict(row), 202, NO_STORE)
+    if status == 204:
+        return Response(status_code=204)
+    if came.address is not None:
+        return Json({"address": came.address}, status, NO_STORE)
+    return Json(dict(_known(connection, came.account)), status, NO_STORE)
 
 
-def _known(connection: Connection, number: int) -> None:
-    if not accounts.listed(connection, number):
+def _known(connection: Connection, number: int) -> RowMapping:
+    rows = accounts.listed(connection, number)
+    if not rows:
         raise Problem("account-unknown", f"There is no account {number}.", field="number")
+    return rows[0]
 
 
-def _shown(connection: Connection, number: int, status: int = 200) -> Response:
-    [row] = accounts.listed(connection, number)
-    return Json(dict(row), status, NO_STORE)
+def _issuer(request: Request) -> str:
+    provider = provider_of(request)
+    if provider is None:
+        raise Problem("no-provider")
+    return provider.issuer

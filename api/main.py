@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import (
     access,
+    account_deeds,
     accounts,
     agreements,
     analytics,
@@ -61,7 +62,9 @@ from api.channels import ways
 from api.deps import Database
 from api.hub import Hub
 from api.problems import documented
+from api.provider import Provider, of_settings
 from api.schemas import ProblemDetails
+from api.throttle import Throttle
 from data.engine import database_url
 from data.settings import settings
 
@@ -70,8 +73,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, questions, return_visits, attachments, people, records,
-    visits, watched, assessments, indicators, analytics, accounts, sessions, health, maps,
-    dispatch_maps, boards, sign_in, follow,
+    visits, watched, assessments, indicators, analytics, account_deeds, accounts, sessions, health,
+    maps, dispatch_maps, boards, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
@@ -120,11 +123,15 @@ knowledge), and is given again when they are asked for. Errors are problem detai
 """
 
 
-def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
+def create_app(
+    url: str | None = None, *, roads: Path | None = None, provider: Provider | None = None
+) -> FastAPI:
     """The application on the database at `url`; by default the one that the settings name.
 
     `roads` is the home of the roads that travel times go by; with the settings' database theirs.
+    `provider` is that of OpenID Connect to sign in with; by default the settings', if any.
     """
+    provider = provider or of_settings(settings())
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -137,6 +144,8 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
             warming = asyncio.create_task(app.state.grounds.warm(app.state.database))
             yield
             warming.cancel()
+        if provider is not None:
+            await provider.close()
         await app.state.hub.close()
         await app.state.database.close()
 
@@ -151,6 +160,8 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         redoc_url=None,
         lifespan=lifespan,
     )
+    app.state.provider = provider
+    app.state.throttle = Throttle(settings().sign_in_tries)
     for room in ROOMS:
         closed = {} if room in OPEN else documented(*REFUSED)
         app.include_router(room.router, responses=closed)

@@ -257,13 +257,25 @@ KINDS: dict[str, Kind] = {
     "sign-in-refused": Kind(
         401,
         "Signing in did not work",
-        "The member reason says why: wrong, second_factor (give the six digits, too) or enrol (the "
-        "role asks for a second factor; who gives accounts sets it up).",
+        "The member reason says why: wrong, second_factor (give the six digits, too), enrol (the "
+        "role asks for a second factor; who gives accounts sets it up), or after the provider "
+        "no_flow (begin again) or ended.",
     ),
     "account-locked": Kind(
         429,
         "Too many wrong tries",
-        "The account is locked for a while; the header Retry-After says for how many seconds.",
+        "The login is locked for a while, whether there is such an account or not; the header "
+        "Retry-After says for how many seconds.",
+    ),
+    "too-many-tries": Kind(
+        429,
+        "Too many wrong tries from one address",
+        "Wait as many seconds as the header Retry-After says; right ones are not counted.",
+    ),
+    "no-provider": Kind(
+        404,
+        "There is no provider to sign in with",
+        "WANGGE_OIDC_ISSUER names none; sign in with login and password.",
     ),
     "not-permitted": Kind(
         403,
@@ -286,6 +298,12 @@ KINDS: dict[str, Kind] = {
         422, "The account cannot be like that", "The detail says what to mend."
     ),
     "account-unknown": Kind(404, "There is no such account", "GET /api/v1/accounts lists them."),
+    "deed-unknown": Kind(
+        404,
+        "Nothing waits under this number",
+        "It was done, refused or taken back, or nobody agreed in time, or who asked may not any "
+        "more; GET /api/v1/accounts/pending lists what waits.",
+    ),
     "token-unknown": Kind(
         404, "There is no such token", "GET /api/v1/tokens lists those that hold."
     ),

@@ -204,7 +204,7 @@ def install(app: FastAPI) -> None:
 
 def answer(request: Request, problem: Problem) -> Response:
     """The problem, or where a browser would have had a map, a page that says it."""
-    if not (request.url.path.startswith("/maps/") and _is_read(request)):
+    if not (request.url.path.startswith(("/maps/", "/sign-in/")) and _is_read(request)):
         return problem.response()
     lang: Lang = "en" if request.query_params.get("lang") == "en" else "zh"
     page = fault(problem.name, problem.status_code, problem.members["detail"], lang)

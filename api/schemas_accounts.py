@@ -34,6 +34,18 @@ class SigningIn(Incoming):
     code: Word | None = Field(None, description="the six digits of the second factor")
 
 
+class Digits(Incoming):
+    """The second factor of whom the provider vouched for."""
+
+    code: Word = Field(description="the six digits of the second factor")
+
+
+class Leaving(Outgoing):
+    """Where a browser goes to sign out of the provider, too."""
+
+    leave: str
+
+
 class SignedIn(Outgoing):
     """Who is signed in, and what they may."""
 
@@ -56,7 +68,11 @@ class NewAccount(Incoming):
     """An account to be made."""
 
     login: Word
-    password: Secret = Field(description="the first one; to be changed by whose it is")
+    password: Secret | None = Field(
+        None,
+        description="the first one, to be changed by whose it is; null: they come in by the "
+        "provider of OpenID Connect",
+    )
     roles: list[Given] = Field(max_length=50)
     organisation: Word | None = Field(None, description="code of the one for which they act")
     resource: int | None = Field(
@@ -86,6 +102,13 @@ class RoleShown(Outgoing):
     area: str | None
 
 
+class IdentityShown(Outgoing):
+    """Whom a provider of OpenID Connect knows."""
+
+    issuer: str
+    subject: str
+
+
 class AccountShown(Outgoing):
     """An account."""
 
@@ -97,6 +120,9 @@ class AccountShown(Outgoing):
     withdrawn: datetime | None
     second_factor: bool
     locked: bool | None
+    identities: list[IdentityShown] = Field(
+        description="by which providers of OpenID Connect know them"
+    )
     roles: list[RoleShown]
 
 
@@ -104,6 +130,42 @@ class AccountsShown(Outgoing):
     """Accounts by login."""
 
     accounts: list[AccountShown]
+
+
+class Identity(Incoming):
+    """Whom the provider of OpenID Connect knows."""
+
+    subject: Annotated[Line, Field(max_length=255)] = Field(
+        description="the provider's `sub` for them, to the letter"
+    )
+
+
+class DeedShown(Outgoing):
+    """What one person asked for about an administrator's account."""
+
+    id: int
+    what: Literal["make", "change", "second_factor", "link", "unlink", "end", "reopen"]
+    account: int | None = Field(description="null: it is to be made")
+    login: str
+    roles: list[RoleShown] | None = Field(description="it would have these; null: as before")
+    password: bool = Field(description="whether it would have another password")
+    subject: str | None = Field(description="the provider's, with whom it would be linked")
+    asked: datetime
+    actor: str = Field(description="who asked")
+    expires: datetime
+
+
+class DeedsShown(Outgoing):
+    """What waits for a second person, the oldest first."""
+
+    pending: list[DeedShown]
+
+
+class Agreed(Outgoing):
+    """What two people wanted, done."""
+
+    account: AccountShown
+    address: str | None = Field(description="of a second factor that was made; shown this once")
 
 
 class Enrolment(Outgoing):

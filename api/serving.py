@@ -5,6 +5,8 @@ import socket
 import uvicorn
 from fastapi import FastAPI
 
+from data.settings import settings
+
 PATIENCE_S = 5  # with whoever does not read what is sent
 
 
@@ -18,6 +20,9 @@ class Server(uvicorn.Server):
                 host=host,
                 port=port,
                 log_level="warning",
+                # Without proxies named, nobody's word counts for who asks, not this machine's own.
+                proxy_headers=bool(proxies := settings().trusted_proxies.strip()),
+                forwarded_allow_ips=proxies,
                 timeout_graceful_shutdown=PATIENCE_S,
             )
         )

@@ -1,30 +1,22 @@
 """Accounts, their sessions and the tokens of other systems: made, shown, recognised, ended."""
 
 import secrets
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 import pyotp
 from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, RowMapping, text
 
-from data import audit
-from data.access import PERMISSIONS, ROLES, SECOND_FACTOR, Who
+from data.access import PERMISSIONS, ROLES, Who
 from data.errors import InputError
 from data.settings import settings
 
 LEAST_PASSWORD = 10  # characters
-TRIES = 5  # wrong passwords in a row before an account is locked
-LOCK_S, LONGEST_LOCK_S = 60, 3600  # for so long, doubled with each further one
 ISSUER = "Wangge"
 _hasher = PasswordHasher()
-# What is compared with when there is no such account, so that it takes as long.
-_NOBODY = _hasher.hash(secrets.token_hex(16))
 
 
 class AccountError(InputError):
@@ -32,14 +24,6 @@ class AccountError(InputError):
 
     def __init__(self, message: str, where: str) -> None:
         super().__init__(message, where, "account_refused")
-
-
-class SignInError(Exception):
-    """Nobody is signed in; `reason` is wrong, locked, second_factor or enrol."""
-
-    def __init__(self, reason: str, message: str, **facts: Any) -> None:
-        super().__init__(message)
-        self.reason, self.facts = reason, facts
 
 
 def digest(secret: str) -> bytes:
@@ -68,25 +52,41 @@ ON CONFLICT (login) DO NOTHING RETURNING id
 def add(
     connection: Connection,
     login: str,
-    password: str,
+    password: str | None,
     grants: Sequence[Grant],
     *,
     actor: str,
     organisation: str | None = None,
     resource_id: int | None = None,
 ) -> int:
-    """Make an account; its number.
+    """Make an account; its number. Without a password they come in by a provider.
 
     Raises
     ------
     AccountError
         The login is taken, the password too short or too plain, or a role unknown.
     """
-    name = login.strip().lower()
-    if not name or len(name) > 100:
-        raise AccountError("a login is 1 to 100 characters", "login")
+    proof = None if password is None else proved(login, password)
+    return enter(
+        connection, login, proof, grants, actor=actor, organisation=organisation,
+        resource_id=resource_id,
+    )  # fmt: skip
+
+
+def enter(
+    connection: Connection,
+    login: str,
+    proof: str | None,
+    grants: Sequence[Grant],
+    *,
+    actor: str,
+    organisation: str | None = None,
+    resource_id: int | None = None,
+) -> int:
+    """Make an account with what proves its password, as `proved` says it; its number."""
+    name = _named(login)
     values = {
-        "login": name, "password": _hashed(name, password), "resource_id": resource_id,
+        "login": name, "password": proof, "resource_id": resource_id,
         "organisation_id": _organisation(connection, organisation),
     }  # fmt: skip
     asked = text("SELECT EXISTS (SELECT FROM resource WHERE id = :id)")
@@ -97,6 +97,13 @@ def add(
         raise AccountError(f"there is an account {name} already; take another login", "login")
     grant(connection, number, grants, actor=actor)
     return int(number)
+
+
+def _named(login: str) -> str:
+    name = login.strip().lower()
+    if not name or len(name) > 100:
+        raise AccountError("a login is 1 to 100 characters", "login")
+    return name
 
 
 def _organisation(connection: Connection, code: str | None) -> int | None:
@@ -111,8 +118,16 @@ def _organisation(connection: Connection, code: str | None) -> int | None:
     return int(found)
 
 
-def _hashed(login: str, password: str) -> str:
-    if len(password) < LEAST_PASSWORD or len(set(password)) < 5 or login in password.lower():
+def proved(login: str, password: str) -> str:
+    """What proves a password (Argon2), and is kept instead of it.
+
+    Raises
+    ------
+    AccountError
+        It is too short or too plain.
+    """
+    name = _named(login)
+    if len(password) < LEAST_PASSWORD or len(set(password)) < 5 or name in password.lower():
         raise AccountError(
             f"a password has at least {LEAST_PASSWORD} characters, 5 of them different, and not "
             "the login in it",
@@ -121,15 +136,29 @@ def _hashed(login: str, password: str) -> str:
     return _hasher.hash(password)
 
 
-def _held(connection: Connection, account: int) -> RowMapping:
-    """An account under a lock, so that nobody signs in with what it was."""
-    query = text(
-        "SELECT login, password FROM account WHERE id = :id AND withdrawn IS NULL FOR NO KEY UPDATE"
-    )
-    row = connection.execute(query, {"id": account}).mappings().first()
-    if row is None:
+_TRIES_OF = "name = (SELECT sha256(convert_to(login, 'UTF8')) FROM account WHERE id = :id)"
+_HOLD_TRIES = text(f"SELECT FROM sign_in_try WHERE {_TRIES_OF} FOR UPDATE")
+_HOLD = text("SELECT login, withdrawn FROM account WHERE id = :id FOR NO KEY UPDATE")
+_UNLOCK = text(f"DELETE FROM sign_in_try WHERE {_TRIES_OF}")
+
+
+def hold(connection: Connection, account: int) -> RowMapping | None:
+    """An account under a lock, so that nobody signs in with what it was; None: there is none."""
+    connection.execute(_HOLD_TRIES, {"id": account})  # first, as signing in does
+    return connection.execute(_HOLD, {"id": account}).mappings().first()
+
+
+def _held(connection: Connection, account: int) -> str:
+    """The login of an account that has not ended, under a lock."""
+    row = hold(connection, account)
+    if row is None or row["withdrawn"] is not None:
         raise AccountError(f"there is no account {account}", "account")
-    return row
+    return str(row["login"])
+
+
+def unlock(connection: Connection, account: int) -> None:
+    """Forget the wrong tries with an account."""
+    connection.execute(_UNLOCK, {"id": account})
 
 
 _GRANT = text("""
@@ -166,30 +195,16 @@ def grant(connection: Connection, account: int, grants: Iterable[Grant], *, acto
 
 def set_password(connection: Connection, account: int, password: str) -> None:
     """Give an account another password, and an unlocked door; it has to sign in again."""
-    login = _held(connection, account)["login"]
-    connection.execute(
-        text("UPDATE account SET password = :password, failures = 0, locked = NULL WHERE id = :id"),
-        {"id": account, "password": _hashed(login, password)},
-    )
+    set_proof(connection, account, proved(_held(connection, account), password))
+
+
+def set_proof(connection: Connection, account: int, proof: str) -> None:
+    """Give an account another password by what proves it, like `set_password`."""
+    _held(connection, account)
+    values = {"id": account, "proof": proof}
+    connection.execute(text("UPDATE account SET password = :proof WHERE id = :id"), values)
+    unlock(connection, account)
     end_sessions(connection, account)
-
-
-def change_password(
-    connection: Connection, login: str, proof: str | None, right: bool, new: str
-) -> SignInError | None:
-    """Change a password by whose it is; why not, if the old one is wrong, which is counted.
-
-    Raises
-    ------
-    AccountError
-        The new one is too short or too plain.
-    """
-    account = connection.execute(_HOLD, {"login": login}).mappings().one()
-    if account["is_locked"] or not right or account["password"] != proof:
-        _failed(connection, login, account)
-        return SignInError("wrong", "The old password is wrong; too many tries lock the account.")
-    set_password(connection, account["id"], new)
-    return None
 
 
 def withdraw(connection: Connection, account: int) -> bool:
@@ -205,9 +220,38 @@ def withdraw(connection: Connection, account: int) -> bool:
     return bool(ended)
 
 
+def reopen(connection: Connection, account: int) -> bool:
+    """Let an account that has ended hold again with its roles; False if there is none.
+
+    Its password and second factor are gone: they are given anew.
+    """
+    again = text("UPDATE account SET withdrawn = NULL WHERE id = :id AND withdrawn IS NOT NULL")
+    return bool(connection.execute(again, {"id": account}).rowcount)
+
+
+def number_of(connection: Connection, login: str) -> int:
+    """The number of an account, also of one that has ended.
+
+    Raises
+    ------
+    AccountError
+        There is none with this login.
+    """
+    asked = {"login": login.strip().lower()}
+    number = connection.execute(text("SELECT id FROM account WHERE login = :login"), asked).scalar()
+    if number is None:
+        raise AccountError(f"there is no account {login}", "login")
+    return int(number)
+
+
 _LISTED = text("""
 SELECT c.id, c.login, o.code AS organisation, c.resource_id AS resource, c.created, c.withdrawn,
-       c.totp IS NOT NULL AS second_factor, c.locked > now() AS locked,
+       c.totp IS NOT NULL AS second_factor,
+       (SELECT t.locked > now() FROM sign_in_try t
+        WHERE t.name = sha256(convert_to(c.login, 'UTF8'))) AS locked,
+       coalesce((SELECT jsonb_agg(jsonb_build_object('issuer', i.issuer, 'subject', i.subject)
+                                  ORDER BY i.issuer)
+                 FROM identity i WHERE i.account_id = c.id), '[]') AS identities,
        coalesce((SELECT jsonb_agg(jsonb_build_object('role', r.role, 'layer', a.layer,
                                                      'area', a.code) ORDER BY r.id)
                  FROM account_role r LEFT JOIN area a ON a.id = r.area_id
@@ -236,134 +280,6 @@ def enrol(connection: Connection, account: int) -> str:
         raise AccountError(f"there is no account {account}", "account")
     end_sessions(connection, account)
     return pyotp.TOTP(secret).provisioning_uri(name=login, issuer_name=ISSUER)
-
-
-# --- signing in -----------------------------------------------------------------------------------
-
-_HOLD = text("""
-SELECT id, password, totp, totp_used, failures, locked,
-       locked > clock_timestamp() AS is_locked, clock_timestamp() AS now,
-       ARRAY(SELECT role FROM account_role r WHERE r.account_id = a.id) AS roles
-FROM account a WHERE login = :login AND withdrawn IS NULL FOR NO KEY UPDATE
-""")
-_OPEN = text("INSERT INTO session (hash, account_id) VALUES (:hash, :account_id)")
-_RIGHT = text("""
-UPDATE account SET failures = 0, locked = NULL, totp_used = coalesce(:step, totp_used)
-WHERE id = :id
-""")
-_WRONG = text("""
-UPDATE account SET failures = failures + 1, locked = CASE WHEN failures + 1 >= :tries THEN
-    clock_timestamp() + make_interval(secs => least(:longest_s, :lock_s * 2.0 ^ least(failures + 1
-                                                    - :tries, 20))) END
-WHERE id = :id
-""")
-
-
-_PASSWORD = text("SELECT password FROM account WHERE login = :login AND withdrawn IS NULL")
-
-
-def password_of(connection: Connection, login: str) -> str | None:
-    """What proves the password of an account, for `is_right`; None: there is none."""
-    asked = {"login": login.strip().lower()}
-    found: str | None = connection.execute(_PASSWORD, asked).scalar()
-    return found
-
-
-def is_right(proof: str | None, password: str) -> bool:
-    """Whether the password is that of which this is the proof; takes as long as it must.
-
-    To be called without a connection: whoever tries many would hold them all.
-    """
-    try:
-        _hasher.verify(proof or _NOBODY, password)
-    except (VerificationError, InvalidHashError):
-        return False
-    return proof is not None
-
-
-def sign_in(
-    connection: Connection, login: str, proof: str | None, right: bool, code: str | None = None
-) -> str:
-    """Open a session; the secret that the browser shows from then on.
-
-    To be committed also where it fails: wrong tries are counted and written down.
-
-    Parameters
-    ----------
-    proof, right : what `password_of` and `is_right` said a moment ago
-
-    Raises
-    ------
-    SignInError
-        Login or password are wrong, the account is locked for a while, or the second factor is
-        missing, wrong, used already, or was never set up although a role asks for it.
-    """
-    name = login.strip().lower()
-    account = connection.execute(_HOLD, {"login": name}).mappings().first()
-    if account is not None and account["is_locked"]:
-        _told(connection, name, "locked")
-        wait = (account["locked"] - account["now"]).total_seconds()
-        raise SignInError(
-            "locked", f"Too many wrong tries; wait {wait / 60:.0f} minutes or ask who gives "
-            "accounts.", retry_after_s=round(wait) + 1,
-        )  # fmt: skip
-    if account is None or not right or account["password"] != proof:
-        _failed(connection, name, account)
-        raise SignInError("wrong", "Login or password are wrong; mind capitals and try again.")
-    step = _second_factor(connection, name, account, code)
-    connection.execute(_RIGHT, {"id": account["id"], "step": step})
-    secret = secrets.token_urlsafe(32)
-    connection.execute(_OPEN, {"hash": digest(secret), "account_id": account["id"]})
-    audit.record(connection, name, "sign-in", account_id=account["id"])
-    return secret
-
-
-def _failed(connection: Connection, name: str, account: RowMapping | None) -> None:
-    if account is not None:
-        asked = {"id": account["id"], "tries": TRIES, "lock_s": LOCK_S}
-        connection.execute(_WRONG, {**asked, "longest_s": LONGEST_LOCK_S})
-    _told(connection, name, "wrong")
-
-
-def _told(connection: Connection, name: str, why: str) -> None:
-    audit.record(connection, name[:100], "sign-in.refused", detail={"why": why})
-
-
-def _second_factor(
-    connection: Connection, name: str, account: RowMapping, code: str | None
-) -> int | None:
-    """The step of a right code; None where none is asked for."""
-    if account["totp"] is None:
-        if set(account["roles"]) & set(SECOND_FACTOR):
-            _told(connection, name, "enrol")
-            raise SignInError(
-                "enrol", "This role asks for a second factor; have it set up by who gives accounts."
-            )
-        return None
-    if not code:
-        _told(connection, name, "second_factor")
-        raise SignInError("second_factor", "Give the six digits of the authenticator app, too.")
-    now = account["now"]
-    totp = pyotp.TOTP(account["totp"])
-    digits = unicodedata.normalize("NFKC", code).strip().encode()  # full-width ones are meant, too
-    for step in (totp.timecode(now) + offset for offset in (0, -1, 1)):
-        fresh = account["totp_used"] is None or step > account["totp_used"]
-        if fresh and secrets.compare_digest(totp.generate_otp(step).encode(), digits):
-            return int(step)
-    _failed(connection, name, account)
-    raise SignInError(
-        "wrong", "The six digits are wrong or were used already; wait for the next ones."
-    )
-
-
-def sign_out(connection: Connection, secret: str) -> None:
-    """End a session."""
-    query = text(
-        "DELETE FROM session s USING account a WHERE a.id = s.account_id AND s.hash = :hash"
-        " RETURNING a.id, a.login"
-    )
-    if row := connection.execute(query, {"hash": digest(secret)}).first():
-        audit.record(connection, row.login, "sign-out", account_id=row.id)
 
 
 def end_sessions(connection: Connection, account: int) -> None:

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -84,6 +85,38 @@ class Settings(BaseSettings):
     )
     session_hours: float = Field(
         default=12.0, gt=0, description="after so long everybody signs in again, hours"
+    )
+    sign_in_tries: int = Field(
+        default=30, ge=1, description="wrong tries to sign in per address and minute"
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="addresses or networks, with commas between, of proxies whose word counts for "
+        "who asks (`X-Forwarded-For`, `X-Forwarded-Proto`); empty: none",
+    )
+    approval_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=720,
+        description="so long a change to an administrator's account waits for a second person, "
+        "hours",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="sign-in with OpenID Connect: the provider, `https://…`"
+    )
+    oidc_client_id: str | None = Field(
+        default=None, description="the name by which the provider knows this service"
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="file with the secret beside it; empty: PKCE alone"
+    )
+    oidc_label: str = Field(
+        default="统一身份认证 · Single sign-on", description="what the button says"
+    )
+    oidc_match: Literal["link", "email", "preferred_username"] = Field(
+        default="link",
+        description="how somebody unknown finds their account: `link`: who gives accounts links "
+        "it; else by the login that equals this claim",
     )
     personal_key: SecretStr | None = Field(
         default=None,

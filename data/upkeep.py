@@ -7,7 +7,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from data import (
+    account_deeds,
     events,
+    identities,
     people,
     positions,
     questions,
@@ -15,6 +17,7 @@ from data import (
     referrals,
     requests,
     return_visits,
+    sign_in,
     supervision,
     timers,
     visit_plans,
@@ -57,6 +60,11 @@ def _add_up(connection: Connection, now: datetime) -> int:
     return prepared.refresh(connection, now, settings().timezone)
 
 
+def _clean_accounts(connection: Connection, _now: datetime) -> int:
+    cleaned = (sign_in.clean, identities.clean, account_deeds.clean)
+    return sum(clean(connection) for clean in cleaned)
+
+
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
 for _clock in whistle_rules.CLOCKS:
@@ -74,6 +82,7 @@ TASKS: dict[str, Task] = {
     "clean events": Task("7 * * * *", _clean_events),
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
+    "clean accounts": Task("47 * * * *", _clean_accounts),
     "look at watched places": Task("* * * * *", watching.look),
     "add indicators up": Task("* * * * *", _add_up),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),

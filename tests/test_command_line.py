@@ -21,7 +21,7 @@ from tests.extracts import HELSINKI
 COMMANDS = (
     "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import records", "import addresses", "import resources",
-    "import catalogue", "export", "source", "roads",
+    "import catalogue", "export", "source", "roads", "account add", "account change",
 )  # fmt: skip
 
 
@@ -50,10 +50,10 @@ def wangge(url, tmp_path, monkeypatch):
         engine.cache_clear()
         settings.cache_clear()
 
-    def run(*arguments, database=url, **environment):
+    def run(*arguments, database=url, typed=None, **environment):
         forget()
         given = {"WANGGE_DATABASE_URL": database} | environment
-        done = CliRunner().invoke(app, [str(a) for a in arguments], env=given)
+        done = CliRunner().invoke(app, [str(a) for a in arguments], typed, given)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
         return Done(done.exit_code, " ".join(done.stdout.split()), done.stderr)
 
@@ -260,3 +260,31 @@ def test_what_the_program_says_of_itself(wangge):
     assert json.loads(succeeds(wangge("openapi")))["openapi"].startswith("3.")
     assert "at head" in succeeds(wangge("migrate"))
     assert "Reports in triage" in succeeds(wangge("status"))
+
+
+def test_an_administrators_account_is_changed_on_the_command_line_alone(wangge, url):
+    twice = "correct horse battery\n" * 2
+    added = succeeds(wangge("account", "add", "keeper", "--role", "security_admin", typed=twice))
+    assert "otpauth://" in added
+    issuer = {"WANGGE_OIDC_ISSUER": "https://id.example", "WANGGE_OIDC_CLIENT_ID": "wangge"}
+    succeeds(wangge("account", "change", "keeper", "--subject", "s1", "--end", **issuer))
+    again = ("account", "change", "keeper", "--reopen", "--password", "--second-factor")
+    assert "otpauth://" in succeeds(wangge(*again, typed=twice))
+    assert "no account nobody" in sentence(wangge("account", "change", "nobody", "--end"))
+    assert "WANGGE_OIDC_ISSUER" in sentence(wangge("account", "change", "keeper", "--subject", "s"))
+    assert "has not ended" in sentence(wangge("account", "change", "keeper", "--reopen"))
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        query = text("""
+            SELECT detail ->> 'what' FROM audit
+            WHERE actor = 'command line' AND action = 'account change' ORDER BY id""")
+        assert connection.execute(query).scalars().all() == [
+            "link",
+            "end",
+            "reopen",
+            "change",
+            "second_factor",
+        ]
+        linked = text("SELECT issuer, subject FROM identity JOIN account a ON a.id = account_id")
+        assert connection.execute(linked).all() == [("https://id.example", "s1")]
+    engine.dispose()

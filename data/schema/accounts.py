@@ -3,12 +3,21 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, LargeBinary, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from data.access import PERMISSIONS, ROLES
 from data.schema.base import EMPTY, NOW, Base, identity, one_of
 
+DEEDS = ("make", "change", "second_factor", "link", "unlink", "end", "reopen")
 _HASH = "octet_length(hash) = 32"  # SHA-256 of what is long and random; the thing is kept nowhere
 
 
@@ -25,8 +34,6 @@ class Account(Base):
     )  # last step, so that none counts twice
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     resource_id: Mapped[int | None] = mapped_column(ForeignKey("resource.id"))
-    failures: Mapped[int] = mapped_column(server_default=text("0"))  # in a row
-    locked: Mapped[datetime | None]  # until then
     created: Mapped[datetime] = mapped_column(server_default=NOW)
     withdrawn: Mapped[datetime | None]
     __table_args__ = (CheckConstraint("login = lower(login)", name="login_is_lower"),)
@@ -58,7 +65,71 @@ class Session(Base):
     )
     created: Mapped[datetime] = mapped_column(server_default=NOW)
     seen: Mapped[datetime] = mapped_column(server_default=NOW)
+    issuer: Mapped[str | None]  # the provider that vouched; null: a password did
     __table_args__ = (CheckConstraint(_HASH, name="hash_is_one"),)
+
+
+class Identity(Base):
+    """Whom a provider of OpenID Connect knows, and which account that is here."""
+
+    __tablename__ = "identity"
+    issuer: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)  # the provider's, and never reused
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    linked: Mapped[datetime] = mapped_column(server_default=NOW)
+    actor: Mapped[str]
+    __table_args__ = (UniqueConstraint("account_id", "issuer", name="one_identity_each"),)
+
+
+class SignInFlow(Base):
+    """A browser on its way to the provider and back; its secret is in a cookie, its hash here."""
+
+    __tablename__ = "sign_in_flow"
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    nonce: Mapped[str]
+    verifier: Mapped[str]  # of PKCE
+    target: Mapped[str]  # where it goes then, on this service
+    begun: Mapped[datetime] = mapped_column(server_default=NOW)
+    answered: Mapped[datetime | None]  # it came back, which it does once
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    """For whom the provider vouched; what is missing is our second factor."""
+    __table_args__ = (CheckConstraint(_HASH, name="hash_is_one"),)
+
+
+class SignInTry(Base):
+    """Wrong tries in a row by the name that was given, whether or not there is such an account.
+
+    The name is hashed: some type their password into the wrong field.
+    """
+
+    __tablename__ = "sign_in_try"
+    name: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    failures: Mapped[int] = mapped_column(server_default=text("0"))
+    locked: Mapped[datetime | None]  # until then
+    last: Mapped[datetime] = mapped_column(server_default=NOW)
+    __table_args__ = (CheckConstraint("octet_length(name) = 32", name="name_is_hashed"),)
+
+
+class AccountDeed(Base):
+    """What one security administrator asks for and another has not yet agreed to.
+
+    It goes when it is agreed to, refused or too old; the audit keeps that it was.
+    """
+
+    __tablename__ = "account_deed"
+    id: Mapped[int] = identity()
+    what: Mapped[str]
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    login: Mapped[str]
+    given: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY)  # a password as its proof
+    asked: Mapped[datetime] = mapped_column(server_default=NOW)
+    asked_by: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    actor: Mapped[str]
+    expires: Mapped[datetime]
+    __table_args__ = (
+        one_of("what", DEEDS),
+        CheckConstraint("(account_id IS NULL) = (what = 'make')", name="made_or_there"),
+    )
 
 
 class Token(Base):

@@ -12,6 +12,7 @@ import httpx
 from sqlalchemy import create_engine, pool, text
 
 from api.main import create_app
+from api.provider import Provider
 from api.serving import Server
 from data import events
 from tests.doors import HEADERS
@@ -28,10 +29,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(url: str) -> Iterator[str]:
+def serving(url: str, provider: Provider | None = None) -> Iterator[str]:
     """The service on the database at `url`, until the end, which open streams must not hold up."""
     port = free_port()
-    server = Server(create_app(url), "127.0.0.1", port)
+    server = Server(create_app(url, provider=provider), "127.0.0.1", port)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     base = f"http://127.0.0.1:{port}"

@@ -27,7 +27,9 @@ from api.schemas_accounts import (
     TokenMade,
     TokensShown,
 )
+from api.throttle import Throttle
 from data import accounts, audit
+from data import sign_in as signing_in
 from data.access import PERMISSIONS, ROLES, SECOND_FACTOR
 from data.accounts import Grant
 from data.sequencer import seal
@@ -39,7 +41,9 @@ PASSWORD = "correct horse battery"
 @pytest.fixture(scope="module")
 def app(town: str) -> Iterator[TestClient]:
     """A client that shows nothing."""
-    with TestClient(create_app(town), raise_server_exceptions=False) as opened:
+    made = create_app(town)
+    made.state.throttle = Throttle(10_000)  # all tests come from one address
+    with TestClient(made, raise_server_exceptions=False) as opened:
         yield opened
 
 
@@ -58,6 +62,13 @@ def sign_in(app: TestClient, login: str, status: int = 201, **more: Any) -> dict
     app.cookies.clear()
     assert answer.status_code == status, answer.text
     return dict(answer.json())
+
+
+def done_by(engine: Engine, actor: str) -> list[str]:
+    """What the audit says that somebody did."""
+    query = text("SELECT action FROM audit WHERE actor = :actor ORDER BY id")
+    with engine.connect() as connection:
+        return list(connection.execute(query, {"actor": actor}).scalars())
 
 
 def bearer(secret: str) -> dict[str, str]:
@@ -109,6 +120,8 @@ def test_the_cookie_is_for_no_script_and_no_other_site(app: TestClient, engine: 
         sent = app.post(f"{API}/reports", json=body, headers=headers)
         assert sent.status_code == status, (headers, sent.text)
     app.cookies.clear()
+    route = f"POST {API}/reports"
+    assert done_by(engine, "cookie")[1:] == [*[f"{route} refused (cross-site)"] * 4, route, route]
 
 
 def test_a_browser_is_led_to_the_page_to_sign_in_and_back(app: TestClient) -> None:
@@ -127,32 +140,55 @@ def test_a_browser_is_led_to_the_page_to_sign_in_and_back(app: TestClient) -> No
 
 
 def test_wrong_tries_lock_the_door_for_a_growing_while(app: TestClient, engine: Engine) -> None:
-    number = made(engine, "locked", "dispatcher")
-    for _ in range(accounts.TRIES):
+    made(engine, "locked", "dispatcher")
+    for _ in range(signing_in.TRIES):
         assert sign_in(app, "locked", 401, password="wrong")["reason"] == "wrong"
     told = app.post(f"{API}/sessions", json={"login": "locked", "password": PASSWORD})
     assert (told.status_code, told.json()["type"]) == (429, "/problems/account-locked")
-    assert 0 < int(told.headers["retry-after"]) <= accounts.LOCK_S + 1
-    _pass(engine, number)
+    assert 0 < int(told.headers["retry-after"]) <= signing_in.LOCK_S + 1
+    _pass(engine)
     sign_in(app, "locked", 401, password="wrong")
     again = app.post(f"{API}/sessions", json={"login": "locked", "password": PASSWORD})
-    assert int(again.headers["retry-after"]) > accounts.LOCK_S + 1
-    _pass(engine, number)
+    assert int(again.headers["retry-after"]) > signing_in.LOCK_S + 1
+    _pass(engine)
     sign_in(app, "locked")
 
 
-def _pass(engine: Engine, number: int) -> None:
-    """Time passes for a locked account."""
+def _pass(engine: Engine) -> None:
+    """Time passes for locked names."""
     with engine.begin() as connection:
-        query = text("UPDATE account SET locked = now() - interval '1 s' WHERE id = :id")
-        connection.execute(query, {"id": number})
+        connection.execute(text("UPDATE sign_in_try SET locked = now() - interval '1 s'"))
 
 
 def test_nobody_learns_whether_there_is_an_account(app: TestClient, engine: Engine) -> None:
+    ended = made(engine, "was there", "dispatcher")
     made(engine, "there", "dispatcher")
-    wrong = sign_in(app, "there", 401, password="wrong")
-    nobody = sign_in(app, "nobody", 401, password="wrong")
-    assert wrong == nobody
+    with engine.begin() as connection:
+        accounts.withdraw(connection, ended)
+
+    def told(login: str, password: str) -> tuple[int, dict[str, Any], bool]:
+        body = {"login": login, "password": password}
+        answer = app.post(f"{API}/sessions", json=body)
+        return answer.status_code, answer.json(), "retry-after" in answer.headers
+
+    for count in range(signing_in.TRIES + 2):
+        answers = [told(login, "wrong") for login in ("there", "nobody here", "was there")]
+        assert answers[0] == answers[1] == answers[2]
+        assert answers[0][0] == (401 if count < signing_in.TRIES else 429)
+    # Locked, the right password is told no more than a wrong one is.
+    assert told("there", PASSWORD) == told("nobody here", PASSWORD) == answers[0]
+
+
+def test_names_that_nobody_tries_any_more_are_forgotten(app: TestClient, engine: Engine) -> None:
+    for login in ("old name", "new name"):
+        sign_in(app, login, 401, password="wrong")
+    kept = text("SELECT count(*) FROM sign_in_try WHERE name = sha256(:name)")
+    past = text("UPDATE sign_in_try SET last = now() - interval '25 h' WHERE name = sha256(:name)")
+    with engine.begin() as connection:
+        connection.execute(past, {"name": b"old name"})
+        assert signing_in.clean(connection) == 1
+        assert connection.execute(kept, {"name": b"old name"}).scalar() == 0
+        assert connection.execute(kept, {"name": b"new name"}).scalar() == 1
 
 
 @pytest.mark.parametrize("role", SECOND_FACTOR)
@@ -201,12 +237,18 @@ def test_ones_own_password_is_changed(app: TestClient, engine: Engine) -> None:
         answer = app.put(f"{API}/sessions/current/password", json=body, headers=headers)
         assert answer.status_code == status, answer.text
     sign_in(app, "own", password="staple paper clip")
+    route = f"PUT {API}/sessions/current/password"
+    assert done_by(engine, "own") == [
+        "sign-in", "password.refused", f"{route} refused", route, "sign-in",
+    ]  # fmt: skip
 
 
 # --- what each may --------------------------------------------------------------------------------
 
 OPEN = {
-    f"POST {API}/sessions", f"DELETE {API}/sessions/current", f"GET {API}/health", "GET /sign-in",
+    f"POST {API}/sessions", f"POST {API}/sessions/second-factor", "GET /sign-in/provider",
+    "GET /sign-in/provider/back", "GET /sign-in",
+    f"DELETE {API}/sessions/current", f"GET {API}/health",
     f"POST {API}/owntracks", f"GET {API}/osmand", f"POST {API}/osmand",
     "GET /", "GET /problems/{name}", "GET /follow/{token}", f"GET {API}/follow/{{token}}",
     f"POST {API}/follow/{{token}}/answer", f"POST {API}/follow/{{token}}/reply",

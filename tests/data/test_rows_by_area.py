@@ -28,7 +28,10 @@ OPEN = {
         "responsibility", "red_grid", "calendar", "calendar_day", "service_time", "watch_rule",
         "retention",
     },
-    "a power of its own": {"account", "account_role", "session", "token", "audit", "person_deed"},
+    "a power of its own": {
+        "account", "account_role", "session", "token", "audit", "person_deed", "identity",
+        "sign_in_flow", "sign_in_try", "account_deed",
+    },
     "of the program": {
         "intake", "request", "subscription", "message", "indicator_state", "indicator_stale",
         "report_day",
