@@ -71,6 +71,7 @@ ROOMS = (
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
 REFUSED = ("not-signed-in", "not-permitted", "outside-areas")
+PAGES = (maps, dispatch_maps)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -145,7 +146,7 @@ def create_app(url: str | None = None, *, roads: Path | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     for room in ROOMS:
-        closed = {} if room in OPEN else documented(*REFUSED)
+        closed = {} if room in OPEN else documented(*REFUSED, page=room in PAGES)
         app.include_router(room.router, responses=closed)
     maps.install(app)
     problems.install(app)

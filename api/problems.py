@@ -251,8 +251,12 @@ async def _on_dispatch(request: Request, error: Exception) -> Response:
     return answer(request, of_dispatch(error))
 
 
-def documented(*names: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the problems that a route may answer with."""
+def documented(*names: str, page: bool = False) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the problems that a route may answer with.
+
+    `page`: to a browser it answers with a page that says it (`answer`).
+    """
+    html = {"text/html": {"schema": {"type": "string"}}} if page else {}
     by_status: dict[int | str, dict[str, Any]] = {}
     for name in (*names, "database-unavailable", "internal"):
         example = Problem(name)
@@ -261,7 +265,8 @@ def documented(*names: str) -> dict[int | str, dict[str, Any]]:
             {
                 "description": HTTPStatus(example.status_code).phrase,
                 "content": {
-                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
+                    **html,
                 },
             },
         )
