@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api import (
@@ -167,4 +168,18 @@ class Application(FastAPI):
                 ref_template="#/components/schemas/{model}",
             )
             described["components"]["schemas"] |= definitions["$defs"]
+            for room in ROOMS:
+                for route in room.router.routes:
+                    if isinstance(route, APIRoute) and route.include_in_schema:
+                        _give_nulls_back(described["paths"][route.path_format], route)
         return super().openapi()
+
+
+def _give_nulls_back(described: dict[str, Any], route: APIRoute) -> None:
+    """Put the examples of a route's answers whole: FastAPI leaves out whatever is null in them."""
+    for method in route.methods or ():
+        answers = described[method.lower()]["responses"]
+        for status, answer in route.responses.items():
+            for media, content in answer.get("content", {}).items():
+                if "example" in content:
+                    answers[str(status)]["content"][media]["example"] = content["example"]

@@ -11,6 +11,7 @@ import schemathesis
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
+from jsonschema_rs import Draft202012Validator
 from schemathesis import Case, GenerationMode, HookContext
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
@@ -52,6 +53,7 @@ class World:
         self.statuses: defaultdict[str, Counter[int]] = defaultdict(Counter)
         self.failed: dict[str, FailureGroup] = {}
         self.headers: dict[str, str] = {}
+        self.label, self.shut = "", True  # what was asked last, and whether the door was
 
     def ask(self, case: Case) -> None:
         """Send a case and check the answer; what failed once fails again, though things moved on.
@@ -66,7 +68,8 @@ class World:
             raise self.failed[key]
         self._prepare(case)
         response = case.call(session=self.session, headers=self.headers)
-        self.statuses[case.operation.label][response.status_code] += 1
+        self.statuses[self.label][response.status_code] += 1
+        self.shut = response.status_code == 401
         try:
             case.validate_response(response, checks=CHECKS)
         except FailureGroup as failure:
@@ -75,9 +78,9 @@ class World:
 
     def _prepare(self, case: Case) -> None:
         """Sign in anew where the door was shut; of every two paths one leads to something."""
-        label = case.operation.label
-        if not self.statuses[label] or self.statuses[label][401]:
-            self.headers = {"Authorization": f"Bearer {self._secret(label)}"}
+        if self.shut or case.operation.label != self.label:
+            self.label = case.operation.label
+            self.headers = {"Authorization": f"Bearer {self._secret()}"}
         named = case.meta is not None and case.meta.phase.name.value == "examples"
         if case.path_parameters and (named or next(_serial) % 2):
             with self.engine.connect() as connection:
@@ -85,10 +88,10 @@ class World:
         if named and "Idempotency-Key" in case.headers:
             case.headers["Idempotency-Key"] = f"example {next(_serial)}"
 
-    def _secret(self, label: str) -> str:
+    def _secret(self) -> str:
         """Of a session for what is done with sessions, else of a token that may do everything."""
         with self.engine.begin() as connection:
-            if "/sessions" not in label:
+            if "/sessions/current" not in self.label:
                 return accounts.add_token(connection, "fuzz", PERMISSIONS, actor="test")[1]
             login = f"fuzz-{next(_serial)}"
             accounts.add(connection, login, PASSWORD, [], actor="test")
@@ -135,6 +138,28 @@ def _examples(context: HookContext) -> list[Any]:
     definition = context.operation.definition.raw.get("requestBody", {})
     media = definition.get("content", {}).get("application/json", {})
     return [each["value"] for each in media.get("examples", {}).values()]
+
+
+def _described_examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Where it stands, its schema and the example itself, of each of the description."""
+    for method, path in OPERATIONS:
+        operation = DESCRIPTION["paths"][path][method.lower()]
+        for parameter in operation.get("parameters", ()):
+            for value in parameter["schema"].get("examples", ()):
+                yield f"{method} {path} {parameter['name']}", parameter["schema"], value
+        body = {"body": operation["requestBody"]} if "requestBody" in operation else {}
+        for name, said in (body | operation["responses"]).items():
+            for media in said.get("content", {}).values():
+                values = [each["value"] for each in media.get("examples", {}).values()]
+                for value in [*values, *([media["example"]] if "example" in media else [])]:
+                    yield f"{method} {path} {name}", media.get("schema", {}), value
+
+
+def test_every_example_is_what_its_schema_says() -> None:
+    components = DESCRIPTION["components"]
+    for where, schema, value in _described_examples():
+        checked = Draft202012Validator({**schema, "components": components}, validate_formats=True)
+        assert not [error.message for error in checked.iter_errors(value)], where
 
 
 def _ask_all(strategy: st.SearchStrategy[Case], most: int, world: World) -> None:
