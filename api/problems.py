@@ -63,6 +63,12 @@ POSITION = (
     "datum-unsupported", "not-a-number", "null-island", "swapped", "metres", "degrees",
     "out-of-range", "wrong-datum",
 )  # fmt: skip
+# What goes with every problem that passes by itself.
+_RETRY = {
+    "Retry-After": {
+        "description": "after so many seconds", "required": True, "schema": {"type": "integer"},
+    }
+}  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
 
@@ -268,6 +274,7 @@ def documented(*names: str, page: bool = False) -> dict[int | str, dict[str, Any
                     MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
                     **html,
                 },
+                **({"headers": _RETRY} if example.status_code in (429, 503) else {}),
             },
         )
         media = entry["content"][MEDIA_TYPE]

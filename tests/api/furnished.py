@@ -106,6 +106,7 @@ def _cases(client: TestClient, described: Mapping[str, Any]) -> None:
     for number in range(2 * SEVERAL + 1, 3 * SEVERAL + 1):
         resolve = {"action": "resolve", "reason": "已修好"}
         client.post(f"{API}/cases/{number}/steps", json=resolve)
+    do("post", "/cases/{number}/merge", {"number": 16}, into=15)
 
 
 def _picture(client: TestClient, case: int) -> None:
@@ -157,6 +158,7 @@ _ROWS = {
         "SELECT DISTINCT incident_id AS number, number AS agreement FROM agreement",
     "/cases/{number}/parties/{party}":
         "SELECT incident_id AS number, id AS party FROM party WHERE withdrawn IS NULL",
+    "/cases/{number}/unmerge": "SELECT id AS number FROM incident WHERE merged_into IS NOT NULL",
     "/case-kinds/{code}": "SELECT code FROM case_kind WHERE upper_inf(valid)",
     "/responsibilities/{number}":
         "SELECT id AS number FROM responsibility WHERE upper_inf(valid) AND kind IS NOT NULL",
@@ -205,13 +207,17 @@ _ROWS = {
         "SELECT id AS number FROM token WHERE withdrawn IS NULL AND expires IS NOT NULL",
     "/maps/incident/{number}": _INCIDENT,
 }  # fmt: skip
+_FOLLOWED = text(
+    "SELECT r.id FROM report r LEFT JOIN return_visit v ON v.report_id = r.id AND v.ended IS NULL"
+    " ORDER BY v.id NULLS LAST LIMIT 1"
+)
 _turn = count()
 
 
 def row(connection: Connection, template: str) -> dict[str, Any]:
     """Values for the parameters of a path with which something is there; each time another's."""
     if "{token}" in template:
-        [number] = connection.execute(text("SELECT min(id) FROM report")).one()
+        [number] = connection.execute(_FOLLOWED).one()
         return {"token": following.token(number)}
     template = template.removeprefix(API)
     beginnings = [each for each in _ROWS if template == each or template.startswith(f"{each}/")]

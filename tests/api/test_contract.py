@@ -156,9 +156,12 @@ def _described_examples() -> Iterator[tuple[str, dict[str, Any], Any]]:
 
 
 def test_every_example_is_what_its_schema_says() -> None:
-    components = DESCRIPTION["components"]
+    made: dict[str, Draft202012Validator] = {}  # most are of the same few schemas
     for where, schema, value in _described_examples():
-        checked = Draft202012Validator({**schema, "components": components}, validate_formats=True)
+        whole = {**schema, "components": DESCRIPTION["components"]}
+        key = repr(schema)
+        checked = made.get(key) or Draft202012Validator(whole, validate_formats=True)
+        made[key] = checked
         assert not [error.message for error in checked.iter_errors(value)], where
 
 
@@ -185,5 +188,5 @@ def test_the_service_answers_as_described(
 def test_everything_was_asked_and_most_of_it_is_there(world: World) -> None:
     operations = {f"{method} {path}" for method, path in OPERATIONS}
     assert set(world.statuses) == operations
-    done = {label for label, met in world.statuses.items() if min(met, default=500) < 400}
-    assert len(done) >= 0.9 * len(operations), sorted(operations - done)
+    lost = {label for label, met in world.statuses.items() if not met.keys() - {404, 422}}
+    assert len(lost) <= 0.05 * len(operations), sorted(lost)
