@@ -45,6 +45,18 @@ class GeoJson(Json):
     media_type = "application/geo+json"
 
 
+def _geojson(kind: str, *members: str) -> dict[str, Any]:
+    named = {"type": {"const": kind}}
+    schema = {"type": "object", "properties": named, "required": ["type", *members]}
+    return {"application/geo+json": {"schema": schema}}
+
+
+# How a description says that an answer may be GeoJSON, too, or none but that nothing changed.
+FEATURE = _geojson("Feature", "geometry", "properties")
+FEATURES = _geojson("FeatureCollection", "features")
+UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As it was (If-None-Match)"}}
+
+
 def cached(
     request: Request,
     content: Mapping[str, Any],

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from api import examples
 from api.access import may
-from api.answers import FOR_EVER_S, GeoJson, Json, cached
+from api.answers import FEATURES, FOR_EVER_S, UNCHANGED, GeoJson, Json, cached
 from api.deps import Db
 from api.problems import Problem, documented
 from api.schemas import BIGGEST, Incoming, Known, Moment, Word
@@ -72,7 +72,7 @@ async def layers(db: Db) -> Response:
     dependencies=[may("area.read")],
     summary="List the areas of a layer",
     responses={
-        200: {"model": AreaPage, **examples.ok(examples.PAGE)},
+        200: {"model": AreaPage, **examples.ok(examples.PAGE, **FEATURES)},
         **documented("validation", "layer-unknown"),
     },
 )
@@ -127,6 +127,7 @@ async def area(layer: Layer, code: Code, asked: Annotated[Moments, Query()], db:
     summary="Read the version of an area that an answer rests on",
     responses={
         200: {"model": Version, **examples.ok(examples.VERSION)},
+        **UNCHANGED,
         **documented("validation", "layer-unknown", "area-unknown"),
     },
 )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, RowMapping
 
 from api import examples
 from api.access import Who, may
-from api.answers import NO_STORE, GeoJson, Json
+from api.answers import FEATURE, FEATURES, NO_STORE, GeoJson, Json
 from api.deps import Db
 from api.once import Once
 from api.problems import documented
@@ -117,7 +117,7 @@ async def decide(
     "",
     summary="List risk assessments",
     responses={
-        200: {"model": AssessmentPage, **examples.ok(examples.of("assessments"))},
+        200: {"model": AssessmentPage, **examples.ok(examples.of("assessments"), **FEATURES)},
         **documented("validation", "area-unknown"),
     },
 )
@@ -147,7 +147,7 @@ async def listing(
     "/{number}",
     summary="Read a risk assessment",
     responses={
-        200: {"model": AssessmentShown, **examples.ok(examples.of("assessment"))},
+        200: {"model": AssessmentShown, **examples.ok(examples.of("assessment"), **FEATURE)},
         **documented("validation", "assessment-unknown"),
     },
 )

@@ -94,7 +94,8 @@ async def _sent(request: Request, name: str, note: str | None) -> tuple[bytes, s
     try:
         form = await request.form(max_files=1, max_fields=3, max_part_size=10_000)
     except HTTPException as error:
-        raise Problem("attachment-refused", f"The form cannot be read: {error.detail}.") from error
+        detail = f"The form cannot be read: {error.detail.rstrip('.')}."
+        raise Problem("attachment-refused", detail) from error
     file, said = form.get("file"), form.get("note")
     if not isinstance(file, UploadFile):
         raise Problem("attachment-refused", "The form has no file; send it as `file`.")

@@ -44,7 +44,7 @@ Area = Annotated[
     dependencies=[may("incident.read")],
     summary="The queue of open incidents",
     response_class=HTMLResponse,
-    responses=documented("validation", "area-unknown"),
+    responses=documented("validation", "area-unknown", page=True),
 )
 async def queue(
     request: Request, db: Db, kind: Kind = None, area: Area = None, lang: Language = "zh"
@@ -79,7 +79,7 @@ async def queue_now(db: Db, kind: Kind = None, area: Area = None) -> Response:
     dependencies=[may("incident.read")],
     summary="The page of an incident",
     response_class=HTMLResponse,
-    responses=documented("validation", "incident-unknown"),
+    responses=documented("validation", "incident-unknown", page=True),
 )
 async def incident(number: Id, db: Db, way: Way, who: SignedIn, lang: Language = "zh") -> Response:
     """Where it is, who could go and why, who is under way; people are sent from here."""

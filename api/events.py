@@ -24,6 +24,15 @@ _WIRE = (
     "id: 42\nevent: report.received\n"
     'data: {"seq":42,"kind":"report.received","at":"2026-03-02T00:15:01Z","incident":null,…}\n\n'
 )
+# One message of the stream, as OpenAPI 3.2 describes them.
+_SENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "number of the event"},
+        "event": {"type": "string", "description": "its kind, or position, or reload"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 
 
 class Listening(Incoming):
@@ -55,7 +64,7 @@ class Listening(Incoming):
             "model": EventPage,
             "content": {
                 **examples.ok(examples.EVENTS)["content"],
-                _STREAM: {"schema": {"type": "string"}, "example": _WIRE},
+                _STREAM: {"itemSchema": _SENT, "example": _WIRE},
             },
         },
         **documented("validation", "area-unknown", "events-gone"),

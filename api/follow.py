@@ -97,7 +97,7 @@ async def reply(
     "/follow/{token}",
     summary="The page on which a report is followed",
     response_class=HTMLResponse,
-    responses=documented("validation", "follow-unknown"),
+    responses={**documented("validation"), **documented("follow-unknown", page=True)},
 )
 async def page(token: Token, db: Db, lang: Language = "zh") -> Response:
     """For a telephone: the way of the case, and the question whether it is solved."""

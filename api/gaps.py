@@ -32,7 +32,9 @@ router = APIRouter(prefix="/api/v1", tags=["deployments"])
 async def cover(
     db: Db,
     way: Way,
-    code: Annotated[Word, Query(description="of the area: a town, a village")],
+    code: Annotated[
+        Word, Query(description="of the area: a town, a village", examples=["440604010000"])
+    ],
     layer: Annotated[Word, Query(description="of the code")] = "town",
     minutes: Annotated[float, Query(ge=1, le=120, description="somebody is there within")] = 10,
     kinds: Annotated[

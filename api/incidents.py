@@ -132,10 +132,19 @@ async def who(
 async def nearest(
     db: Db,
     way: Way,
-    lon: Annotated[Number, Query(description="longitude, or easting, in the datum")],
-    lat: Annotated[Number, Query(description="latitude, or northing, in the datum")],
-    datum: Annotated[Word, Query(description="wgs84, cgcs2000, gcj02, bd09 or EPSG:…")],
-    kinds: Annotated[list[Word], Query(alias="resource_kind", min_length=1, max_length=50)],
+    lon: Annotated[
+        Number, Query(description="longitude, or easting, in the datum", examples=[113.105])
+    ],
+    lat: Annotated[
+        Number, Query(description="latitude, or northing, in the datum", examples=[23.0025])
+    ],
+    datum: Annotated[
+        Word, Query(description="wgs84, cgcs2000, gcj02, bd09 or EPSG:…", examples=["wgs84"])
+    ],
+    kinds: Annotated[
+        list[Word],
+        Query(alias="resource_kind", min_length=1, max_length=50, examples=[["mediator"]]),
+    ],
     skills: Skills = None,
     at: Annotated[Moment | None, Query(description="who is on duty then; else now")] = None,
     limit: Most = 5,

@@ -12,7 +12,7 @@ from sqlalchemy import RowMapping
 
 from api import examples
 from api.access import may
-from api.answers import FOR_EVER_S, Json, cached
+from api.answers import FOR_EVER_S, UNCHANGED, Json, cached
 from api.deps import Db, Run
 from api.problems import POSITION, Problem, documented, of_input, of_validation
 from api.schemas import Accuracy, Incoming, Known, Line, Moment, Number, Word
@@ -62,8 +62,10 @@ _FAULTS = ("validation", "datum-unknown", "position-missing", "layer-unknown", *
     "",
     dependencies=[may("area.read")],
     summary="Find the area of a position or an address",
-    responses={200: {"model": Answer, **examples.ok(examples.ANSWER)}, **documented(*_FAULTS)},
-)
+    responses={
+        200: {"model": Answer, **examples.ok(examples.ANSWER)}, **UNCHANGED, **documented(*_FAULTS),
+    },
+)  # fmt: skip
 async def locate(asked: Annotated[Question, Query()], request: Request, db: Db) -> Response:
     """The area, its chain, what else the position could be, and until when that may be kept.
 

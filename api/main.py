@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api import (
@@ -79,6 +80,7 @@ ROOMS = (
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
 REFUSED = ("not-signed-in", "not-permitted", "outside-areas")
+PAGES = (maps, dispatch_maps)
 TAGS = [
     {"name": "locate", "description": "Which area a position or an address lies in."},
     {"name": "reports", "description": "Reports: taken in once, placed, confirmed."},
@@ -163,7 +165,7 @@ def create_app(
     app.state.provider = provider
     app.state.throttle = Throttle(settings().sign_in_tries)
     for room in ROOMS:
-        closed = {} if room in OPEN else documented(*REFUSED)
+        closed = {} if room in OPEN else documented(*REFUSED, page=room in PAGES)
         app.include_router(room.router, responses=closed)
     maps.install(app)
     problems.install(app)
@@ -184,4 +186,18 @@ class Application(FastAPI):
                 ref_template="#/components/schemas/{model}",
             )
             described["components"]["schemas"] |= definitions["$defs"]
+            for room in ROOMS:
+                for route in room.router.routes:
+                    if isinstance(route, APIRoute) and route.include_in_schema:
+                        _give_nulls_back(described["paths"][route.path_format], route)
         return super().openapi()
+
+
+def _give_nulls_back(described: dict[str, Any], route: APIRoute) -> None:
+    """Put the examples of a route's answers whole: FastAPI leaves out whatever is null in them."""
+    for method in route.methods or ():
+        answers = described[method.lower()]["responses"]
+        for status, answer in route.responses.items():
+            for media, content in answer.get("content", {}).items():
+                if "example" in content:
+                    answers[str(status)]["content"][media]["example"] = content["example"]

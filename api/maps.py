@@ -75,7 +75,7 @@ async def home() -> Response:
     dependencies=[may("page.read")],
     summary="The overview page of a day",
     response_class=HTMLResponse,
-    responses=documented("validation"),
+    responses=documented("validation", page=True),
 )
 async def overview(
     request: Request,
@@ -120,7 +120,7 @@ def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     "/problems/{name}",
     summary="What a type of problem means",
     response_class=HTMLResponse,
-    responses=documented("not-found", "validation"),
+    responses=documented("not-found", "validation", page=True),
 )
 async def problem(
     name: Annotated[str, Path(description="the type's last part", examples=["swapped"])],

@@ -64,6 +64,12 @@ POSITION = (
     "datum-unsupported", "not-a-number", "null-island", "swapped", "metres", "degrees",
     "out-of-range", "wrong-datum",
 )  # fmt: skip
+# What goes with every problem that passes by itself.
+_RETRY = {
+    "Retry-After": {
+        "description": "after so many seconds", "required": True, "schema": {"type": "integer"},
+    }
+}  # fmt: skip
 _STATUS = {404: "not-found", 405: "wrong-method", 413: "too-large"}
 
 
@@ -263,8 +269,12 @@ async def _on_dispatch(request: Request, error: Exception) -> Response:
     return answer(request, of_dispatch(error))
 
 
-def documented(*names: str) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the problems that a route may answer with."""
+def documented(*names: str, page: bool = False) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the problems that a route may answer with.
+
+    `page`: to a browser it answers with a page that says it (`answer`).
+    """
+    html = {"text/html": {"schema": {"type": "string"}}} if page else {}
     by_status: dict[int | str, dict[str, Any]] = {}
     for name in (*names, "database-unavailable", "collided", "internal"):
         example = Problem(name)
@@ -273,8 +283,10 @@ def documented(*names: str) -> dict[int | str, dict[str, Any]]:
             {
                 "description": HTTPStatus(example.status_code).phrase,
                 "content": {
-                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}
+                    MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}},
+                    **html,
                 },
+                **({"headers": _RETRY} if example.status_code in (429, 503) else {}),
             },
         )
         media = entry["content"][MEDIA_TYPE]

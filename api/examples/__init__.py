@@ -65,9 +65,9 @@ SUBSCRIPTIONS, PUSH_KEY = _EXAMPLES["subscriptions"], _EXAMPLES["push_key"]
 TEST_SENT, MESSAGES, MESSAGE = _EXAMPLES["test_sent"], _EXAMPLES["messages"], _EXAMPLES["message"]
 
 
-def ok(example: Any) -> dict[str, Any]:
-    """The example as part of an answer's description."""
-    return {"content": {"application/json": {"example": example}}}
+def ok(example: Any, **also: Any) -> dict[str, Any]:
+    """The example as part of an answer's description; `also` are other media types of it."""
+    return {"content": {"application/json": {"example": example}, **also}}
 
 
 def body(requests: dict[str, Any]) -> dict[str, Any]:
