@@ -114,7 +114,7 @@ def cover(area: Geometries | shapely.Geometry, resolution: int, *, at_most: int 
     >>> len(cells), float(cells.share_inside.max()), float(cells.inside_m2.sum().round(-4))
     (12, 1.0, 4540000.0)
     """
-    ground = _ground(area)
+    ground = one_ground(area)
     if resolution not in range(FINEST + 1):
         raise ValueError(f"There is no resolution {resolution}; H3 has 0 to {FINEST}.")
     _check_number(ground, resolution, at_most)
@@ -247,8 +247,8 @@ def _capped(slot: Ints, place: NDArray, most: int) -> tuple[Ints, Floats]:
     return pair // (who.max(initial=0) + 1), np.minimum(times, most).astype(float)
 
 
-def _ground(area: Geometries | shapely.Geometry) -> shapely.Geometry:
-    """One polygon or multipolygon in degrees."""
+def one_ground(area: Geometries | shapely.Geometry) -> shapely.Geometry:
+    """An area (see `cover`) as one polygon or multipolygon; ValueError if it has no ground."""
     given = np.atleast_1d(np.asarray(area, dtype=object))
     wrong = ~np.isin(shapely.get_type_id(given), (3, 6))
     if wrong.any():

@@ -24,16 +24,13 @@ def grounds(draw):
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     angle = np.sort(rng.uniform(0, 2 * np.pi, draw(st.integers(5, 12))))
     reach = rng.uniform(0.004, 0.02, len(angle))
-    star = shapely.Polygon(
-        np.column_stack([113 + reach * np.cos(angle), 23 + reach * np.sin(angle)])
-    )
+    corners = np.column_stack([113 + reach * np.cos(angle), 23 + reach * np.sin(angle)])
+    star = shapely.make_valid(shapely.Polygon(corners))
     if draw(st.booleans()):
         star = shapely.difference(star, shapely.Point(113, 23).buffer(0.003))
     if draw(st.booleans()):
         star = shapely.union(star, shapely.box(113.05, 23, 113.0501, 23.02))
-    return shapely.MultiPolygon(
-        [p for p in shapely.get_parts(shapely.make_valid(star)) if p.geom_type == "Polygon"]
-    )
+    return shapely.MultiPolygon([p for p in shapely.get_parts(star) if p.geom_type == "Polygon"])
 
 
 def test_the_examples_run():
