@@ -121,13 +121,11 @@ def cover(area: Geometries | shapely.Geometry, resolution: int, *, at_most: int 
     shapely.prepare(ground)
     number = _near(ground, resolution)
     polygons = outlines(number)
-    meets = shapely.intersects(ground, polygons)
-    number, polygons = number[meets], polygons[meets]
     inside = polygons.copy()
     cut = ~shapely.contains_properly(ground, polygons)
     inside[cut] = shapely.intersection(polygons[cut], ground)
     inside_m2 = areas_m2(inside)
-    keep = inside_m2 > 0
+    keep = inside_m2 > 0  # some only touch it, and some lie beside it
     return Cells(
         number[keep], resolution, polygons[keep], inside[keep],
         areas_m2(polygons[keep]), inside_m2[keep],

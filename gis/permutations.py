@@ -40,7 +40,8 @@ def tails(
     centred = values - values.mean()
     aims = sums - sizes * values.mean()
     # Sums of the same values in another order are equal, whatever the last bits say.
-    slack = 1e-9 * float(np.abs(centred).max(initial=0.0))
+    rounding = 1e-14 * float(sizes.max()) * float(np.abs(values).max())
+    slack = 1e-9 * float(np.abs(centred).max()) + rounding
     above, below, drawn = (np.zeros(len(values), np.int64) for _ in range(3))
     groups = [(int(size), np.flatnonzero(sizes == size)) for size in np.unique(sizes)]
     for cells in _draws(len(values), int(sizes.max()), permutations, seed):

@@ -3,7 +3,7 @@
 from itertools import combinations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gis.permutations import tails
@@ -19,6 +19,7 @@ def shares(values, total, size):
 
 
 @settings(deadline=None, max_examples=60)
+@example([0.1] * 6, False, 0)
 @given(values_of_a_map, st.booleans(), st.integers(0, 2**32 - 1))
 def test_tails_are_the_shares_of_all_subsets(values, held, seed):
     n, rng = len(values), np.random.default_rng(seed)
