@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, dispatch, events, many, over_http, single
+from tests.bench import arrays, bulk, dispatch, events, hotspots, many, over_http, single
 
 BENCHES = {
     "arrays": arrays.run,
@@ -12,6 +12,7 @@ BENCHES = {
     "http": over_http.run,
     "dispatch": dispatch.run,
     "events": events.run,
+    "hotspots": hotspots.run,
     "bulk": bulk.run,
     "many": many.run,
 }
