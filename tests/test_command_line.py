@@ -22,6 +22,7 @@ COMMANDS = (
     "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import records", "import addresses", "import resources",
     "import catalogue", "export", "source", "roads",
+    "bench", "bench hotspots",
 )  # fmt: skip
 
 
