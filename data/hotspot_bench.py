@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
@@ -56,10 +58,14 @@ class Options:
 
 @dataclass
 class Reports:
-    """Reports with a place and a time: WGS 84 degrees, seconds since 1970, codes of kinds."""
+    """Reports with a place and a time: WGS 84 degrees, days since 1970, codes of kinds.
+
+    Days are those of the calendar where the reports are from, so that each begins at midnight
+    whether clocks were changed before or not.
+    """
 
     lonlat: Floats
-    second: Floats
+    day: Floats
     kind: npt.NDArray[np.int64]
     notes: list[str] = field(default_factory=list)
 
@@ -152,9 +158,9 @@ def run(path: Path, areas: gpd.GeoDataFrame, options: Options) -> Bench:
     flat = plane.to_xy_m(shapes)
     cells = Cells.over(flat, options.side_m)
     xy_m = shapely.get_coordinates(plane.to_xy_m(shapely.points(reports.lonlat)))
-    since = (reports.second - origin.timestamp()) / _DAY_S
+    since = reports.day - _day_of(origin)
     events = Events.of(cells, xy_m, since, reports.kind)
-    length = (end - origin).total_seconds() / _DAY_S
+    length = _day_of(end) - _day_of(origin)
     _refuse_empty(events, length, options)
     first = float(events.day.min())
     earlier = rolling(first, 0.0, min(length, -first / 4), 3)
@@ -186,18 +192,18 @@ def read_reports(path: Path, options: Options) -> Reports:
         rows += len(batch.table) + len(batch.ragged)
     notes: list[str] = []
     lonlat = np.concatenate([_lonlat(path, part, notes) for part in parts])
-    second = np.concatenate([_seconds(part) for part in parts])
+    day = np.concatenate([_days(part, options.timezone) for part in parts])
     names = np.concatenate(
         [part.kind.fill_null("").to_numpy(zero_copy_only=False) for part in parts]
     )
     kind = np.unique(names.astype(str), return_inverse=True)[1]
     usable = np.concatenate([part.accepted for part in parts])
-    usable &= np.isfinite(lonlat).all(axis=1) & np.isfinite(second)
+    usable &= np.isfinite(lonlat).all(axis=1) & np.isfinite(day)
     if not usable.any():
         raise BenchError(f"no report of {path.name} has a place and a time; nothing can be learnt")
     if (left := rows - int(usable.sum())) > 0:
         notes.append(f"{left:,} of {rows:,} reports have no place or no time, or are faulty.")
-    return Reports(lonlat[usable], second[usable], kind[usable], notes)
+    return Reports(lonlat[usable], day[usable], kind[usable], notes)
 
 
 def _lonlat(path: Path, part: report_rows.Parsed, notes: list[str]) -> Floats:
@@ -220,29 +226,36 @@ def _lonlat(path: Path, part: report_rows.Parsed, notes: list[str]) -> Floats:
     return lonlat
 
 
-def _seconds(part: report_rows.Parsed) -> Floats:
-    micro = pc.cast(part.occurred_at, "int64").to_numpy(zero_copy_only=False)
-    return np.asarray(micro, float) / 1e6
+def _days(part: report_rows.Parsed, timezone: str) -> Floats:
+    local = pc.local_timestamp(pc.cast(part.occurred_at, pa.timestamp("us", timezone)))
+    micro = pc.cast(local, "int64").to_numpy(zero_copy_only=False)
+    return np.asarray(micro, float) / 1e6 / _DAY_S
+
+
+def _day_of(moment: datetime) -> float:
+    """Days since 1970 by the calendar of the moment's own zone."""
+    return (moment.replace(tzinfo=None) - datetime(1970, 1, 1)) / timedelta(days=1)
 
 
 def _period(path: Path, reports: Reports, options: Options) -> tuple[datetime, datetime]:
     """From when until when is forecast."""
-    zone = options.known_until.tzinfo or UTC
+    zone = ZoneInfo(options.timezone)
     first, last = (
-        datetime.fromtimestamp(float(each), zone)
-        for each in (reports.second.min(), reports.second.max())
+        datetime(1970, 1, 1, tzinfo=zone) + timedelta(days=float(each))
+        for each in (reports.day.min(), reports.day.max())
     )
-    if not first < options.known_until <= last:
+    origin = options.known_until.astimezone(zone)
+    if not first < origin <= last:
         raise BenchError(
             f"the reports of {path.name} are of {first:%Y-%m-%d} to {last:%Y-%m-%d}; known until "
-            f"{options.known_until:%Y-%m-%d} leaves nothing "
-            f"{'known' if options.known_until <= first else 'to score'}: name a date between"
+            f"{origin:%Y-%m-%d} leaves nothing "
+            f"{'known' if origin <= first else 'to score'}: name a date between"
         )
     midnight = last.replace(hour=0, minute=0, second=0, microsecond=0)
-    end = options.scored_until or midnight + timedelta(days=1)
-    if end <= options.known_until:
+    end = (options.scored_until or midnight + timedelta(days=1)).astimezone(zone)
+    if end <= origin:
         raise BenchError("what is scored must end after what is known; name a later date")
-    return options.known_until, end
+    return origin, end
 
 
 def _refuse_empty(events: Events, length: float, options: Options) -> None:

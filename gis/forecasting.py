@@ -15,15 +15,14 @@ The rate of events in cell i is in proportion to
   itself.
 
 It is a self-exciting point process in the manner of Mohler et al. (2011, 2015) whose kernels are a
-fixed dictionary: only weights are estimated, none negative, so that the likelihood has one maximum,
-which expectation-maximisation climbs to (as in Marsan and Lengline 2008). The weights and kappa are
-those under which forecasts from rolling origins *within the known period* were likeliest: each is
-made of what came before its origin and judged on what came after. Nothing after the last origin is
-ever looked at.
+fixed dictionary: only weights are estimated, none negative, so that the likelihood has one maximum
+and no luck of a start. The weights and kappa are those under which forecasts from rolling origins
+*within the known period* were likeliest: each is made of what came before its origin and judged on
+what came after. Nothing after the last origin is ever looked at.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +42,8 @@ _MOST_ORIGINS = 4
 _LEAST_DAYS = 7.0  # a shorter trial period has too few events to learn from
 _FIXED = len(SCALES_M) + 3  # how many features do not depend on the kind
 _PRIOR = 20.0  # events' worth of belief that kinds are alike
-_STEPS = 200
+_MOST_STEPS = 100
+_SETTLED = 1e-6  # the climb ends where no step promises more log-likelihood
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,31 +176,17 @@ def fit(events: Events, cells: Cells, origin: float, ahead_days: float) -> Param
         Nothing is known before the origin.
     """
     known = _known(events, origin)
-    origins, length = _origins(float(known.day.min()), origin, ahead_days)
-    kinds = np.argsort(-np.bincount(known.kind), kind="stable")[:_MOST_KINDS]
-    alike = np.empty(0, int)
-    came = [known.between(at, at + length).counts(cells) for at in origins]
-    target = np.concatenate(came)
-    hit = target > 0
-
-    def tried(kinds: Ints) -> list[_Features]:
-        return [_Features(known, cells, at, kinds) for at in origins]
-
-    def climb(made: Sequence[_Features], kappa: float, prior: Floats, strength: Floats) -> _Climb:
-        table = [each.at(kappa) for each in made]
-        total = length * sum(rows.sum(axis=0) for rows in table)
-        rows = length * np.concatenate(table)[hit]
-        return _climbed(rows, target[hit], total, prior, strength)
-
-    plain = np.full(_FIXED + 1, 1 / (_FIXED + 1))
-    pooled = tried(alike)
-    found = [climb(pooled, kappa, plain, np.ones(len(plain))) for kappa in _KAPPAS]
+    trials = _Trials(known, cells, *_origins(float(known.day.min()), origin, ahead_days))
+    plain, doubt = np.full(_FIXED + 1, 1 / (_FIXED + 1)), np.ones(_FIXED + 1)
+    alike = trials.features(np.empty(0, int))
+    found = [trials.climb(alike, kappa, plain, doubt) for kappa in _KAPPAS]
     best = int(np.argmax([each.likelihood for each in found]))
     common = found[best].weights
+    kinds = np.argsort(-np.bincount(known.kind), kind="stable")[:_MOST_KINDS]
     prior = np.append(common[:_FIXED], np.full(len(kinds) + 1, common[_FIXED]))
-    strength = np.append(np.ones(_FIXED), np.full(len(kinds) + 1, _PRIOR))
-    weights = climb(tried(kinds), _KAPPAS[best], prior, strength).weights
-    return Parameters(weights, _KAPPAS[best], kinds, tuple(origins))
+    strength = np.append(doubt[:_FIXED], np.full(len(kinds) + 1, _PRIOR))
+    weights = trials.climb(trials.features(kinds), _KAPPAS[best], prior, strength).weights
+    return Parameters(weights, _KAPPAS[best], kinds, tuple(trials.origins))
 
 
 def kernel_density(events: Events, cells: Cells, origin: float, bandwidth_m: float) -> Floats:
@@ -242,27 +228,61 @@ class _Features:
         return np.hstack([self.kernels * (1 - trust), self.own * trust])
 
 
-@dataclass(frozen=True, eq=False)
-class _Climb:
+class _Trials:
+    """Trial forecasts from origins in the known time, and what came in the days after each."""
+
+    def __init__(self, known: Events, cells: Cells, origins: list[float], days: float) -> None:
+        self.known, self.cells, self.origins, self.days = known, cells, origins, days
+        came = [known.between(at, at + days).counts(cells) for at in origins]
+        self.counts = np.concatenate(came)
+
+    def features(self, kinds: Ints) -> list[_Features]:
+        return [_Features(self.known, self.cells, at, kinds) for at in self.origins]
+
+    def climb(
+        self, features: list[_Features], kappa: float, prior: Floats, strength: Floats
+    ) -> "_Climb":
+        rows = self.days * np.concatenate([each.at(kappa) for each in features])
+        hit = self.counts > 0
+        return _climbed(rows[hit], self.counts[hit], rows.sum(axis=0), prior, strength)
+
+
+class _Climb(NamedTuple):
     weights: Floats
-    likelihood: float
+    likelihood: float  # its logarithm, but for a constant
 
 
 def _climbed(
     rows: Floats, counts: Floats, total: Floats, prior: Floats, strength: Floats
 ) -> _Climb:
-    """Weights of the greatest posterior of Poisson counts, by expectation-maximisation.
+    """Weights of the greatest posterior of Poisson counts, by Newton's method.
 
     `rows` are the features where `counts` are above 0, `total` their sums over all cells. The prior
-    of each weight is a Gamma worth `strength` events around `prior`; a feature that is nowhere
-    above 0 keeps it.
+    of each weight is a Gamma worth `strength` events around `prior`: it keeps weights above 0, and
+    one whose feature is nowhere above 0 as it was.
     """
-    weights = np.maximum(prior, 1e-12)
-    pull = strength / np.maximum(prior, 1e-12)
-    for _ in range(_STEPS):
+    weights = np.maximum(prior, 1e-6)
+    pull = strength / weights
+
+    def likelihood(at: Floats) -> float:
+        return float(counts @ np.log(rows @ at) - total @ at)
+
+    def height(at: Floats) -> float:
+        return likelihood(at) + float(strength @ np.log(at) - pull @ at)
+
+    here = height(weights)
+    for _ in range(_MOST_STEPS):
         rate = rows @ weights
-        weights = (weights * (rows.T @ (counts / rate)) + strength) / (total + pull)
-    return _Climb(weights, float(counts @ np.log(rows @ weights) - total @ weights))
+        slope = rows.T @ (counts / rate) - total + strength / weights - pull
+        bent = rows * (np.sqrt(counts) / rate)[:, None]
+        step = np.linalg.solve(bent.T @ bent + np.diag(strength / weights**2), slope)
+        if slope @ step < 2 * _SETTLED:
+            break
+        length = min(1.0, 0.9 / max(float((-step / weights).max()), 1e-9))
+        while (there := height(weights + length * step)) < here and length > 1e-6:
+            length /= 2
+        weights, here = weights + length * step, there
+    return _Climb(weights, likelihood(weights))
 
 
 def _known(events: Events, origin: float) -> Events:
