@@ -24,6 +24,7 @@ from gis.forecasting import Events
 from gis.plane import Floats, Plane
 
 _DAY_S = 86400
+_FEW = 100  # with fewer scored, n is a matter of chance
 _ONE_PLACE = 0.05  # a share of the known reports at a single point that is worth a word
 
 
@@ -166,7 +167,7 @@ def run(path: Path, areas: gpd.GeoDataFrame, options: Options) -> Bench:
     earlier = rolling(first, 0.0, min(length, -first / 4), 3)
     rows = backtest(events, cells, [(0.0, length), *earlier], bandwidth_m=options.bandwidth_m)
     known = events.between(-np.inf, 0.0)
-    notes = [*reports.notes, *_notes(flat, cells, events, xy_m[since < 0])]
+    notes = [*reports.notes, *_notes(flat, cells, events, length, xy_m[since < 0])]
     return Bench(cells, len(known), origin, rows, notes)
 
 
@@ -272,9 +273,12 @@ def _refuse_empty(events: Events, length: float, options: Options) -> None:
 
 
 def _notes(
-    flat: npt.NDArray[np.object_], cells: Cells, events: Events, known_xy_m: Floats
+    flat: npt.NDArray[np.object_], cells: Cells, events: Events, length: float, known_xy_m: Floats
 ) -> list[str]:
     notes = []
+    scored = len(events.between(0.0, length))
+    if scored < _FEW:
+        notes.append(f"Only {scored:,} reports are there to score by; the figures say little.")
     if events.outside:
         notes.append(f"{events.outside:,} reports are outside of the area and were left out.")
     twice = float(shapely.area(flat).sum() - cells.area_m2.sum())

@@ -46,11 +46,11 @@ class Row:
 def rolling(start: float, end: float, length: float, most: int = 6) -> list[tuple[float, float]]:
     """Periods of a length (days) that end one after another at `end`, in order of time.
 
-    The first leaves at least as much before it as the period itself.
+    Before the first there is at least as much as a period.
 
     Examples
     --------
-    >>> rolling(0, 59, 14)
+    >>> rolling(0.0, 59.0, 14.0)
     [(17.0, 31.0), (31.0, 45.0), (45.0, 59.0)]
     """
     count = min(most, int((end - start) / length + 1e-9) - 1)

@@ -194,7 +194,14 @@ def kernel_density(events: Events, cells: Cells, origin: float, bandwidth_m: flo
 
     The kernel is summed over the ninths of each cell, from the ninth that the event was in; what
     it spreads beyond the area is lost.
+
+    Raises
+    ------
+    ValueError
+        Nothing is known before the origin, or the bandwidth is not above 0.
     """
+    if not bandwidth_m > 0:
+        raise ValueError(f"the bandwidth is {bandwidth_m:g} m; it must be above 0.")
     known = _known(events, origin)
     return _spread(known, cells, np.ones(len(known)), bandwidth_m)
 

@@ -85,6 +85,7 @@ def test_what_is_left_out_or_odd_is_said(tmp_path):
     assert "1 of 4,102 reports have no place or no time" in said
     assert "1 reports are outside of the area" in said
     assert "overlap by" in said
+    assert "reports are there to score by; the figures say little" in said
     assert "4,000 of" in said
 
 

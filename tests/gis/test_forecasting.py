@@ -120,6 +120,8 @@ def test_nothing_known_is_said(events):
         fit(events, CELLS, 0.0, 7)
     with pytest.raises(ValueError, match="above 0"):
         forecast(events, CELLS, DAYS, 0, fit(events, CELLS, DAYS, AHEAD))
+    with pytest.raises(ValueError, match="bandwidth is 0 m"):
+        kernel_density(events, CELLS, DAYS, 0)
     with pytest.raises(ValueError, match="a time in days"):
         Events.of(CELLS, [[1, 1]], [np.nan])
 
