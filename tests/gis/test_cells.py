@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gis.cells import NIJ_CELL_M2, SIDE_M, Cells
@@ -21,6 +21,7 @@ def test_the_default_is_of_the_size_by_which_forecasts_are_compared():
     assert (round(low), round(high)) == (5806, 33445)
 
 
+@settings(deadline=None)
 @given(st.floats(40, 400))
 def test_the_cells_add_up_to_the_area(side_m):
     cells = over(TRIANGLE, side_m=side_m)
@@ -29,6 +30,7 @@ def test_the_cells_add_up_to_the_area(side_m):
     assert (cells.area_m2 <= side_m**2 * (1 + 1e-9)).all()
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(-400, 800), st.floats(-50, 900)), min_size=1, max_size=30))
 def test_a_point_is_in_the_cell_whose_square_has_it_and_only_if_the_area_has_it(points):
     cells = over(TRIANGLE)

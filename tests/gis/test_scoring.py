@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gis.scoring import intervals, score, taken
@@ -46,11 +46,13 @@ def test_ties_are_neither_for_nor_against():
         assert found.pei == pytest.approx(1 / 3)
 
 
+@settings(deadline=None)
 @given(trials())
 def test_pei_is_between_none_and_all(trial):
     assert 0 <= score(*trial).pei <= 1
 
 
+@settings(deadline=None)
 @given(trials())
 def test_the_oracle_is_perfect_and_nothing_beats_it(trial):
     expected, happened, area_m2, share = trial
@@ -59,6 +61,7 @@ def test_the_oracle_is_perfect_and_nothing_beats_it(trial):
     assert score(expected, happened, area_m2, share).pai <= oracle.pai * (1 + 1e-9)
 
 
+@settings(deadline=None)
 @given(trials(), st.sampled_from([0.25, 2.0, 1024.0]))
 def test_units_do_not_matter(trial, factor):
     expected, happened, area_m2, share = trial
@@ -72,6 +75,7 @@ def test_units_do_not_matter(trial, factor):
         assert other.pei == pytest.approx(found.pei)
 
 
+@settings(deadline=None)
 @given(trials(), st.randoms())
 def test_the_order_of_the_cells_does_not_matter(trial, random):
     expected, happened, area_m2, share = trial
@@ -81,6 +85,7 @@ def test_the_order_of_the_cells_does_not_matter(trial, random):
     assert found.pai == pytest.approx(score(*trial).pai)
 
 
+@settings(deadline=None)
 @given(trials())
 def test_exactly_the_share_is_taken(trial):
     expected, _, area_m2, share = trial
