@@ -19,7 +19,7 @@ from data import report_rows, table_files
 from data.report_mapping import Mapping
 from gis import datum
 from gis.backtesting import BANDWIDTH_M, METHODS, Row, backtest, rolling
-from gis.cells import NIJ_CELL_M2, SIDE_M, Cells
+from gis.squares import NIJ_CELL_M2, SIDE_M, Squares
 from gis.forecasting import Events
 from gis.plane import Floats, Plane
 
@@ -75,7 +75,7 @@ class Reports:
 class Bench:
     """What came out: the period asked for first, then others within what was known."""
 
-    cells: Cells
+    cells: Squares
     known: int
     origin: datetime
     rows: list[Row]
@@ -157,7 +157,7 @@ def run(path: Path, areas: gpd.GeoDataFrame, options: Options) -> Bench:
     shapes = np.asarray(areas.geometry)
     plane = Plane.around(shapes)
     flat = plane.to_xy_m(shapes)
-    cells = Cells.over(flat, options.side_m)
+    cells = Squares.over(flat, options.side_m)
     xy_m = shapely.get_coordinates(plane.to_xy_m(shapely.points(reports.lonlat)))
     since = reports.day - _day_of(origin)
     events = Events.of(cells, xy_m, since, reports.kind)
@@ -273,7 +273,7 @@ def _refuse_empty(events: Events, length: float, options: Options) -> None:
 
 
 def _notes(
-    flat: npt.NDArray[np.object_], cells: Cells, events: Events, length: float, known_xy_m: Floats
+    flat: npt.NDArray[np.object_], cells: Squares, events: Events, length: float, known_xy_m: Floats
 ) -> list[str]:
     notes = []
     scored = len(events.between(0.0, length))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gis.cells import Cells
+from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast, kernel_density
 from gis.plane import Floats
 from gis.scoring import Score, intervals, score, taken
@@ -59,7 +59,7 @@ def rolling(start: float, end: float, length: float, most: int = 6) -> list[tupl
 
 def backtest(
     events: Events,
-    cells: Cells,
+    cells: Squares,
     periods: Sequence[tuple[float, float]],
     *,
     shares: Sequence[float] = SHARES,
@@ -111,22 +111,22 @@ def backtest(
     return rows
 
 
-def _mixture(events: Events, cells: Cells, start: float, end: float, _: float) -> Floats:
+def _mixture(events: Events, cells: Squares, start: float, end: float, _: float) -> Floats:
     return forecast(events, cells, start, end - start, fit(events, cells, start, end - start))
 
 
-def _counts(events: Events, cells: Cells, start: float, _end: float, _: float) -> Floats:
+def _counts(events: Events, cells: Squares, start: float, _end: float, _: float) -> Floats:
     return events.between(-np.inf, start).counts(cells)
 
 
-def _last_period(events: Events, cells: Cells, start: float, end: float, _: float) -> Floats:
+def _last_period(events: Events, cells: Squares, start: float, end: float, _: float) -> Floats:
     return events.between(2 * start - end, start).counts(cells)
 
 
-def _kernel(events: Events, cells: Cells, start: float, _: float, bandwidth_m: float) -> Floats:
+def _kernel(events: Events, cells: Squares, start: float, _: float, bandwidth_m: float) -> Floats:
     return kernel_density(events, cells, start, bandwidth_m)
 
 
-_MAKE: dict[str, Callable[[Events, Cells, float, float, float], Floats]] = dict(
+_MAKE: dict[str, Callable[[Events, Squares, float, float, float], Floats]] = dict(
     zip(METHODS, (_mixture, _counts, _last_period, _kernel), strict=True)
 )

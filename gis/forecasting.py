@@ -29,7 +29,7 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 
-from gis.cells import Cells, Ints
+from gis.squares import Squares, Ints
 from gis.plane import Floats
 
 SCALES_M = (150.0, 300.0, 600.0)
@@ -72,7 +72,7 @@ class Events:
 
     @classmethod
     def of(
-        cls, cells: Cells, xy_m: npt.ArrayLike, day: npt.ArrayLike, kind: npt.ArrayLike = 0
+        cls, cells: Squares, xy_m: npt.ArrayLike, day: npt.ArrayLike, kind: npt.ArrayLike = 0
     ) -> "Events":
         """Events at points (n, 2), metres in the plane of the cells, at times (n,), days.
 
@@ -106,7 +106,7 @@ class Events:
             self.cell[some], self.fine[some], self.day[some], self.kind[some], self.outside
         )
 
-    def counts(self, cells: Cells) -> Floats:
+    def counts(self, cells: Squares) -> Floats:
         """(c,): how many are in each cell."""
         return np.bincount(self.cell, minlength=len(cells)).astype(float)
 
@@ -135,7 +135,7 @@ class Parameters:
 
 
 def forecast(
-    events: Events, cells: Cells, origin: float, ahead_days: float, parameters: Parameters
+    events: Events, cells: Squares, origin: float, ahead_days: float, parameters: Parameters
 ) -> Floats:
     """Events to be expected in each cell in the days after an origin.
 
@@ -163,7 +163,7 @@ def forecast(
     return np.asarray(rate * (ahead_days * features.level / rate.sum()))
 
 
-def fit(events: Events, cells: Cells, origin: float, ahead_days: float) -> Parameters:
+def fit(events: Events, cells: Squares, origin: float, ahead_days: float) -> Parameters:
     """The parameters by trial forecasts within what is known at an origin.
 
     Up to four trial periods that do not overlap end at the origin, each as long as the period
@@ -189,7 +189,7 @@ def fit(events: Events, cells: Cells, origin: float, ahead_days: float) -> Param
     return Parameters(weights, _KAPPAS[best], kinds, tuple(trials.origins))
 
 
-def kernel_density(events: Events, cells: Cells, origin: float, bandwidth_m: float) -> Floats:
+def kernel_density(events: Events, cells: Squares, origin: float, bandwidth_m: float) -> Floats:
     """(c,): events before the origin, spread by a Gaussian kernel (standard deviation in m).
 
     The kernel is summed over the ninths of each cell, from the ninth that the event was in; what
@@ -209,7 +209,7 @@ def kernel_density(events: Events, cells: Cells, origin: float, bandwidth_m: flo
 class _Features:
     """The features of all cells at an origin, each as events a day."""
 
-    def __init__(self, events: Events, cells: Cells, origin: float, kinds: Ints) -> None:
+    def __init__(self, events: Events, cells: Squares, origin: float, kinds: Ints) -> None:
         known = _known(events, origin)
         days = max(origin - float(known.day.min()), 1.0)
         fading, recent = _fading(known, origin, days, MEMORY_DAYS)
@@ -238,7 +238,7 @@ class _Features:
 class _Trials:
     """Trial forecasts from origins in the known time, and what came in the days after each."""
 
-    def __init__(self, known: Events, cells: Cells, origins: list[float], days: float) -> None:
+    def __init__(self, known: Events, cells: Squares, origins: list[float], days: float) -> None:
         self.known, self.cells, self.origins, self.days = known, cells, origins, days
         came = [known.between(at, at + days).counts(cells) for at in origins]
         self.counts = np.concatenate(came)
@@ -312,7 +312,7 @@ def _fading(known: Events, origin: float, days: float, memory_days: float) -> tu
     return weight, float(memory_days * -np.expm1(-days / memory_days))
 
 
-def _spread(events: Events, cells: Cells, weight: Floats, scale_m: float) -> Floats:
+def _spread(events: Events, cells: Squares, weight: Floats, scale_m: float) -> Floats:
     shape = (cells.shape[0] * _FINE, cells.shape[1] * _FINE)
     fine = np.bincount(events.fine, weight, minlength=shape[0] * shape[1]).reshape(shape)
     smooth = gaussian_filter(fine, scale_m * _FINE / cells.side_m, mode="constant")

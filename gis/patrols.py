@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gis.cells import Cells, Ints
+from gis.squares import Squares, Ints
 from gis.plane import Floats
 
 _SEEDS_EACH = 20
@@ -32,7 +32,7 @@ class Patrol:
 
 
 def best_cells(expected: npt.ArrayLike, area_m2: npt.ArrayLike, total_m2: float) -> Ints:
-    """Cells by expected events per square metre, whole ones while they fit into an area.
+    """Squares by expected events per square metre, whole ones while they fit into an area.
 
     Of cells that are alike the one of the lower number comes first: a plan has to choose, and has
     nothing better to choose by. (A score does not choose, see `gis.scoring`.)
@@ -49,7 +49,7 @@ def best_cells(expected: npt.ArrayLike, area_m2: npt.ArrayLike, total_m2: float)
 
 def patrols(
     expected: npt.ArrayLike,
-    cells: Cells,
+    cells: Squares,
     count: int,
     *,
     each_m2: float = 225_000.0,
@@ -115,7 +115,7 @@ def patrols(
 class _Growth:
     """Grows groups on the cells that are still free."""
 
-    def __init__(self, expected: Floats, cells: Cells, each_m2: float, reach_m: float) -> None:
+    def __init__(self, expected: Floats, cells: Squares, each_m2: float, reach_m: float) -> None:
         self.expected, self.area_m2 = expected, cells.area_m2
         self.density = expected / cells.area_m2
         self.beside = cells.neighbours()

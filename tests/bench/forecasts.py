@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 
 from gis.backtesting import backtest
-from gis.cells import Cells
+from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast
 from gis.patrols import patrols
 from layers import console
@@ -20,7 +20,7 @@ def run(_rows: int) -> None:
     city = np.array([shapely.box(0, 0, SIDE_M, SIDE_M)], dtype=object)
     xy_m, day, kind = _events(rng)
     with timed() as cut:
-        cells = Cells.over(city)
+        cells = Squares.over(city)
     with timed() as put:
         events = Events.of(cells, xy_m, day, kind)
     origin = DAYS - AHEAD

@@ -5,12 +5,12 @@ import pytest
 import shapely
 
 from gis.backtesting import METHODS, backtest, rolling
-from gis.cells import Cells
+from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast, kernel_density
 from gis.scoring import score
 
 SIDE_M = 150.0
-CELLS = Cells.over(np.array([shapely.box(0, 0, 40 * SIDE_M, 30 * SIDE_M)]), SIDE_M)
+CELLS = Squares.over(np.array([shapely.box(0, 0, 40 * SIDE_M, 30 * SIDE_M)]), SIDE_M)
 DAYS, AHEAD = 120.0, 30.0
 
 

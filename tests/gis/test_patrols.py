@@ -6,10 +6,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gis.cells import Cells
+from gis.squares import Squares
 from gis.patrols import best_cells, patrols
 
-CELLS = Cells.over(np.array([shapely.Point(0, 0).buffer(1200)]), 150.0)
+CELLS = Squares.over(np.array([shapely.Point(0, 0).buffer(1200)]), 150.0)
 BESIDE = CELLS.neighbours()
 
 
@@ -57,7 +57,7 @@ def test_the_hottest_place_first_and_the_same_plan_again():
 
 
 def test_more_patrols_than_there_is_room_for():
-    tiny = Cells.over(np.array([shapely.box(0, 0, 300, 150)]), 150.0)
+    tiny = Squares.over(np.array([shapely.box(0, 0, 300, 150)]), 150.0)
     assert [sorted(p.cells.tolist()) for p in patrols([1, 2], tiny, 5)] == [[0, 1]]
 
 

@@ -1,4 +1,4 @@
-"""Cells cover the area and nothing else, and every point of it is in one."""
+"""Squares cover the area and nothing else, and every point of it is in one."""
 
 import numpy as np
 import pytest
@@ -6,13 +6,13 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gis.cells import NIJ_CELL_M2, SIDE_M, Cells
+from gis.squares import NIJ_CELL_M2, SIDE_M, Squares
 
 TRIANGLE = shapely.Polygon([(-310, 20), (700, 95), (60, 845)])
 
 
 def over(*shapes, side_m=150.0):
-    return Cells.over(np.array(shapes, dtype=object), side_m)
+    return Squares.over(np.array(shapes, dtype=object), side_m)
 
 
 def test_the_default_is_of_the_size_by_which_forecasts_are_compared():

@@ -20,7 +20,7 @@ _MOST_SQUARES = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Squares:
     """Squares of a plane in metres, clipped to an area; c cells, from south-west to north-east.
 
     Attributes
@@ -46,7 +46,7 @@ class Cells:
     area_m2: Floats
 
     @classmethod
-    def over(cls, areas_xy_m: Geometries, side_m: float = SIDE_M) -> "Cells":
+    def over(cls, areas_xy_m: Geometries, side_m: float = SIDE_M) -> "Squares":
         """The squares that have a part in the union of polygons (metres).
 
         Where polygons overlap their common part counts once. The raster stands on whole multiples
@@ -59,7 +59,7 @@ class Cells:
 
         Examples
         --------
-        >>> cells = Cells.over(np.array([shapely.box(0, 0, 300, 225)]))
+        >>> cells = Squares.over(np.array([shapely.box(0, 0, 300, 225)]))
         >>> cells.area_m2.tolist(), cells.of([[160, 10], [10, 160], [-5, 0]]).tolist()
         ([22500.0, 22500.0, 11250.0, 11250.0], [1, 2, -1])
         """
