@@ -31,6 +31,8 @@ bring = typer.Typer(
 app.add_typer(bring, name="import")
 people = typer.Typer(help="Accounts of those who sign in.", no_args_is_help=True)
 app.add_typer(people, name="account")
+trials = typer.Typer(help="Try the rules on what really happened.", no_args_is_help=True)
+app.add_typer(trials, name="bench")
 chain = typer.Typer(help="What was done and by whom.", no_args_is_help=True)
 app.add_typer(chain, name="audit")
 
@@ -705,6 +707,63 @@ def set_source(
     with ready().begin() as connection:
         reports.set_source(connection, name, datum=datum, accuracy_m=accuracy, title=title)
     console.out.print(f"source {name} is set")
+
+
+# --- trials ---------------------------------------------------------------------------------------
+
+
+@trials.command("hotspots")
+@guarded
+def bench_hotspots(
+    reports: Annotated[Path, typer.Argument(help="CSV, XLSX, JSON Lines, GeoJSON, GeoParquet")],
+    area: Annotated[str, typer.Option(help="a file of polygons, or a layer of the database")],
+    known_until: Annotated[str, typer.Option(help="what happened before this date is known")],
+    scored_until: Annotated[str | None, typer.Option(help="to the last report by default")] = None,
+    map: Maps = None,
+    datum: Annotated[str | None, typer.Option(help="wgs84, gcj02, bd09, EPSG:… …")] = None,
+    timezone: Annotated[str | None, typer.Option(help="of times without one")] = None,
+    side: Annotated[float, typer.Option(help="of a square cell, metres")] = 150,
+    bandwidth: Annotated[float, typer.Option(help="of the kernel baseline, metres")] = 150,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="plain values instead of a table")
+    ] = False,
+) -> None:
+    """Forecast where reports come next and score it on those that came: PAI and PEI*."""
+    from data import hotspot_bench
+
+    until = moment(known_until, timezone)
+    assert until
+    options = hotspot_bench.Options(
+        until, moment(scored_until, timezone), tuple(map or ()), datum,
+        timezone or settings().timezone, side, bandwidth,
+    )  # fmt: skip
+    with console.working(f"forecasting from {reports.name}"):
+        done = hotspot_bench.run(reports, _polygons(area), options)
+    if as_json:
+        console.out.print_json(data=done.json())
+        return
+    cells = done.cells
+    console.out.print(
+        f"{len(cells):,} cells of {cells.side_m:g} m in {cells.area_m2.sum() / 1e6:,.1f} km², "
+        f"{done.known:,} reports known before {known_until}"
+    )
+    for title, head, lines in done.tables():
+        console.grid(title, head, lines)
+    for note in done.notes:
+        console.out.print(note)
+
+
+def _polygons(area: str) -> Any:
+    """The polygons of a file, or else of a layer in the database."""
+    from data import areas, vector_files
+
+    if Path(area).exists() or Path(area).suffix:
+        return vector_files.read(area)
+    with ready().connect() as connection:
+        found = areas.read(connection, area)
+    if not len(found):
+        raise ValueError(f"there is no file and no layer {area!r}, or nothing is in force in it")
+    return found
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from tests.extracts import HELSINKI
 COMMANDS = (
     "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import records", "import addresses", "import resources",
-    "import catalogue", "export", "source", "roads", "account add", "account change",
+    "import catalogue", "export", "source", "roads", "account add", "account change", "bench",
+    "bench hotspots",
 )  # fmt: skip
 
 
@@ -139,6 +140,29 @@ def test_addresses_and_sources(wangge, tmp_path):
     assert "address=nowhere" in sentence(
         wangge("import", "addresses", "a.csv", "--map", "address=nowhere")
     )
+
+
+def test_hotspots_of_a_file_in_a_file_and_in_a_layer(wangge, areas_file, tmp_path):
+    rows = [
+        f"{i},{113.1 + i % 7 / 1000},{23.0 + i % 5 / 1000},2026-0{1 + i % 3}-{1 + i % 28:02}"
+        for i in range(400)
+    ]
+    (tmp_path / "r.csv").write_text("\n".join(["id,lon,lat,date", *rows, ""]))
+    given = ("bench", "hotspots", "r.csv", "--known-until", "2026-03-01", "--datum", "wgs84")
+    alone = {"database": "postgresql+psycopg://nobody@localhost:1/none"}  # none is needed
+    shown = succeeds(wangge(*given, "--area", areas_file, "--json", **alone))
+    scores = json.loads(shown)["scores"]
+    assert {each["share"] for each in scores} == {0.01, 0.05}
+    assert all(0 <= each["pei"] <= 1 for each in scores)
+    succeeds(wangge("import", "areas", areas_file, "--layer", "beats", "--map", "code=nr"))
+    table = succeeds(wangge(*given, "--area", "beats"))
+    assert "2026-03-01 to 2026-03-29" in table and "│ mixture" in table
+    assert "no layer 'moon'" in sentence(wangge(*given, "--area", "moon"))
+    assert "does not exist" in sentence(wangge(*given, "--area", "moon.gpkg"))
+    assert "name a date between" in sentence(
+        wangge(*given, "--area", areas_file, "--known-until", "2020-01-01")
+    )
+    assert "no ISO date" in sentence(wangge(*given, "--area", areas_file, "--known-until", "March"))
 
 
 def test_roads_come_and_go(wangge, tmp_path):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, dispatch, events, hotspots, many, over_http, single
+from tests.bench import arrays, bulk, dispatch, events, forecasts, hotspots, many, over_http, single
 
 BENCHES = {
     "arrays": arrays.run,
@@ -15,6 +15,7 @@ BENCHES = {
     "hotspots": hotspots.run,
     "bulk": bulk.run,
     "many": many.run,
+    "forecasts": forecasts.run,
 }
 
 
