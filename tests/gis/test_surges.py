@@ -208,16 +208,19 @@ def test_series_do_not_know_of_each_other(seed, order):
 
 def test_in_usual_weeks_it_is_quiet():
     rng = np.random.default_rng(11)
-    mean = np.exp(rng.uniform(0, 4, (2000, 1)) + 0.4 * np.sin(np.arange(len(WEEKS)) / 8.3))
+    mean = np.exp(rng.uniform(0, 4, (800, 1)) + 0.4 * np.sin(np.arange(len(WEEKS)) / 8.3))
     counts = rng.negative_binomial(mean, 0.5)
     found = surges.surges(counts, WEEKS)
     # The plug-in forgets that the mean is estimated: somewhat over alpha = 0.005 (Noufaily et al.).
     assert (found.observed > found.threshold).mean() < 0.015
-    # A doubling is found in most series of more than a few events.
-    double = counts.copy()
-    double[:, -1] = rng.negative_binomial(3 * mean[:, -1], 0.5)
+    cautious = surges.surges(counts, WEEKS, method=surges.CAUTIOUS)
+    assert (cautious.observed > cautious.threshold).mean() <= 0.0075
+    assert (cautious.threshold >= found.threshold).mean() > 0.95
+    # A tripling is found in most series of more than a few events.
+    triple = counts.copy()
+    triple[:, -1] = rng.negative_binomial(3 * mean[:, -1], 0.5)
     large = mean[:, -1] > 15
-    assert surges.surges(double, WEEKS).surge[large].mean() > 0.9
+    assert surges.surges(triple, WEEKS).surge[large].mean() > 0.9
 
 
 @pytest.mark.parametrize("module", [surges, reference])
