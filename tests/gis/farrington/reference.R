@@ -8,7 +8,7 @@ arguments <- commandArgs(trailingOnly = TRUE)
 series <- read.csv(arguments[1], comment.char = "#", check.names = FALSE)
 weeks <- as.Date(series$week)
 counts <- as.matrix(series[, -1])
-judged <- (nrow(counts) - 3):nrow(counts)
+judged <- (nrow(counts) - 1):nrow(counts)
 known <- sts(observed = counts, epoch = as.numeric(weeks), epochAsDate = TRUE, frequency = 52)
 
 settings <- list(
