@@ -118,6 +118,16 @@ def test_exposure_scales_what_is_expected():
     np.testing.assert_allclose(scaled.p, found.p, rtol=1e-6)
 
 
+def test_a_trend_that_predicts_more_than_was_ever_seen_is_left_out():
+    rng = np.random.default_rng(6)
+    year = np.arange(len(WEEKS)) / 52.18
+    gentle, steep = (rng.poisson(10 * np.exp(growth * year)) for growth in (0.05, 0.9))
+    for exposure in (None, np.full(len(WEEKS), 1e5)):
+        found = surges.surges([gentle, steep], WEEKS, exposure=exposure)
+        assert np.isnan(found.trend).tolist() == [False, True]
+    assert 1 < found.trend[0] < 1.15
+
+
 def test_what_a_festival_does_to_a_series_is_no_surge():
     rng = np.random.default_rng(3)
     festival = np.zeros((len(WEEKS), 1))
