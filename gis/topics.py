@@ -233,8 +233,8 @@ def _longest(weeks: NDArray[np.datetime64]) -> Method | None:
     count = int(years.sum())
     if not count:
         return None
-    # A single year tells no season from chance.
-    return replace(CAUTIOUS, years=count, periods=CAUTIOUS.periods if count > 1 else 1, left_out=4)
+    # Of a single year half would be too much to leave out.
+    return replace(CAUTIOUS, years=count, left_out=CAUTIOUS.left_out if count > 1 else 4)
 
 
 def _whole(found: list[_Word]) -> list[_Word]:

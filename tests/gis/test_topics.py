@@ -108,6 +108,20 @@ def test_with_less_than_a_year_all_weeks_before_are_the_usual():
     assert found[0].new
 
 
+@pytest.mark.parametrize("weeks", [57, 110, 165])
+def test_last_years_festival_is_remembered_however_many_years_there_are(weeks):
+    rng = np.random.default_rng(9)
+    days = WEEKS[-weeks:]
+    texts, week = city(rng, weeks)
+    for number in range(weeks - 56, weeks - 50):
+        add(rng, texts, week, FIREWORKS, number, int(rng.poisson(20)))
+    add(rng, texts, week, FIREWORKS, weeks - 1, 20)
+    if weeks == 57:
+        assert surging(texts, week, days) == []
+    add(rng, texts, week, ["{}号登革热病例"], weeks - 1, 12)
+    assert any("登革热" in w for topic in surging(texts, week, days) for w in topic.words)
+
+
 def test_more_of_everything_is_no_topic_among_shares():
     rng = np.random.default_rng(6)
     texts, week = city(rng)
