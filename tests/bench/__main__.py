@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, dispatch, events, forecasts, hotspots, many, over_http, single
+from tests.bench import (
+    arrays,
+    bulk,
+    dispatch,
+    events,
+    forecasts,
+    hotspots,
+    many,
+    over_http,
+    single,
+    warning,
+)
 
 BENCHES = {
     "arrays": arrays.run,
@@ -16,6 +27,7 @@ BENCHES = {
     "bulk": bulk.run,
     "many": many.run,
     "forecasts": forecasts.run,
+    "warning": warning.run,
 }
 
 
