@@ -237,6 +237,47 @@ def demo(rate: Annotated[float, typer.Option(help="reports a minute", min=0)] = 
 
 @app.command()
 @guarded
+def simulate(
+    year: Annotated[int, typer.Option(help="that is over")] = 2023,
+    seed: Annotated[int, typer.Option(help="another seed, another year")] = 4406,
+    scale: Annotated[float, typer.Option(help="of 1.18 million events, 7.9 million records")] = 1.0,
+) -> None:
+    """Write a year of events and records into the demonstration city, for its indicators."""
+    from data.foshan import load
+    from data.foshan import year as simulation
+
+    engine = ready()
+    with console.share("Foshan") as progress:
+        if load.is_empty(engine):
+            load.load(engine, progress=progress)
+    if not load.is_demonstration(engine):
+        raise ValueError(
+            "this database holds a city of its own, into which nothing is made up; name another "
+            "place for the demonstration, as in WANGGE_HOME=~/foshan"
+        )
+    with console.share(str(year)) as progress:
+        made = simulation.write(engine, year, seed, scale, progress)
+    console.pairs(f"The year {year}", made.items())
+    _add_up(str(year))
+
+
+@app.command("indicators")
+@guarded
+def add_up() -> None:
+    """Add up what the indicators are read from; the worker does so every minute."""
+    _add_up("Indicators")
+
+
+def _add_up(title: str) -> None:
+    from data.indicators import prepared
+
+    with console.share(title) as progress:
+        days = prepared.refresh_all(ready(), settings().timezone, progress)
+    console.out.print(f"{days:,} days of indicators are added up")
+
+
+@app.command()
+@guarded
 def serve(host: str | None = None, port: int | None = None) -> None:
     """Serve the API and the pages."""
     ready().dispose()

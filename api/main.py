@@ -16,6 +16,7 @@ from api import (
     areas,
     assessments,
     attachments,
+    boards,
     calendars,
     case_catalogue,
     cases,
@@ -28,6 +29,7 @@ from api import (
     guard,
     health,
     incidents,
+    indicators,
     locate,
     maps,
     matching,
@@ -66,7 +68,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, return_visits, attachments, people, records, visits,
-    watched, assessments, accounts, sessions, health, maps, dispatch_maps, sign_in, follow,
+    watched, assessments, indicators, accounts, sessions, health, maps, dispatch_maps, boards,
+    sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
@@ -101,6 +104,7 @@ TAGS = [
     {"name": "visits", "description": "Patrols and visits: planned, due, proven, missed."},
     {"name": "watched", "description": "Places with readings, and when these are trouble."},
     {"name": "assessments", "description": "What lay inside an area when it was decided on."},
+    {"name": "indicators", "description": "How well it goes, down to the rows."},
     {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},

@@ -329,6 +329,17 @@ KINDS: dict[str, Kind] = {
     "not-merged": Kind(
         409, "The case is part of no other", "The member merged_into of a case says of which it is."
     ),
+    "indicator-unknown": Kind(
+        404, "There is no such indicator", "GET /api/v1/indicators lists them with their versions."
+    ),
+    "period-wrong": Kind(
+        422, "The period cannot be asked for", "Give `from` as its first day and `to` as its last."
+    ),
+    "breakdown-wrong": Kind(
+        422,
+        "The figure is not broken down like that",
+        "By village or grid an area is named; what has no organisation or kind is not asked by it.",
+    ),
     "organisation-unknown": Kind(
         422, "There is no such organisation", "GET /api/v1/catalogue lists the organisations."
     ),

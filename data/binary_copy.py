@@ -24,7 +24,7 @@ def encode(table: pa.Table, json: Collection[str] = ()) -> Iterator[bytes | memo
 
     Parameters
     ----------
-    table : columns of type string, binary, bool, int64, double or timestamp[us]
+    table : columns of type string, binary, bool, int32, int64, double or timestamp[us]
     json : the columns of text that go into columns of type jsonb
     """
     fields: list[pa.Array | pa.Scalar] = [pa.scalar(table.num_columns.to_bytes(2, "big"), _BYTES)]
@@ -53,6 +53,8 @@ def _fields(values: pa.Array) -> list[pa.Array | pa.Scalar]:
         plain = _numbers(values, missing=False).astype("u1")
     elif pa.types.is_int64(values.type):
         plain = _numbers(values).astype(">i8")
+    elif pa.types.is_int32(values.type):
+        plain = _numbers(values).astype(">i4")
     elif pa.types.is_float64(values.type):
         plain = _numbers(values).astype(">f8")
     else:

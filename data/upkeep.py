@@ -21,6 +21,7 @@ from data import (
     whistle_rules,
     whistles,
 )
+from data.indicators import prepared
 from data.settings import settings
 
 
@@ -50,6 +51,10 @@ def _clean_requests(connection: Connection, _now: datetime) -> int:
     return requests.clean(connection)
 
 
+def _add_up(connection: Connection, now: datetime) -> int:
+    return prepared.refresh(connection, now, settings().timezone)
+
+
 # What follows by itself when a clock comes to a stage: another is another line here.
 timers.on("order", timers.EVERY, supervision.issue_by_itself)
 for _clock in whistle_rules.CLOCKS:
@@ -68,6 +73,7 @@ TASKS: dict[str, Task] = {
     "forget tracks": Task("17 * * * *", _forget_tracks),
     "clean requests": Task("27 * * * *", _clean_requests),
     "look at watched places": Task("* * * * *", watching.look),
+    "add indicators up": Task("* * * * *", _add_up),
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),
     "forget people": Task("37 * * * *", people.expire),

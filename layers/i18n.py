@@ -8,6 +8,7 @@ Lang = Literal["zh", "en"]
 TEXTS: dict[str, tuple[str, str]] = {
     "title": ("网格总览", "Grid overview"),
     "switch": ("English", "中文"),
+    "board": ("指标看板", "Indicators"),
     "reload": ("刷新", "Reload"),
     "when_today": ("今日", "today"),
     "when_period": ("本时段", "in this period"),

@@ -60,6 +60,13 @@ def is_empty(engine: Engine) -> bool:
         return bool(found.scalar_one())
 
 
+def is_demonstration(engine: Engine) -> bool:
+    """Whether the city in the database is the demonstration's."""
+    with engine.connect() as connection:
+        asked = text("SELECT EXISTS (SELECT FROM address WHERE source = :source)")
+        return bool(connection.execute(asked, {"source": governance.SOURCE}).scalar_one())
+
+
 def is_silent(engine: Engine) -> bool:
     """Whether nothing was ever reported."""
     with engine.connect() as connection:

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 
 from geoalchemy2 import Geometry
-from sqlalchemy import CheckConstraint, Computed, ForeignKey, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import ExcludeConstraint, Range
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
 from data.schema.base import EMPTY, NOW, Base, identity, one_of
@@ -81,6 +81,20 @@ class AreaVersion(Base):
             using="gist",
         ),
     )
+
+
+class AreaPath(Base):
+    """An area of the tree with those above it, on a stretch on which they are the same.
+
+    path[n + 1] is the one of level n, itself the last; null where there is none. Kept by a trigger.
+    """
+
+    __tablename__ = "area_path"
+    id: Mapped[int] = identity()
+    area_id: Mapped[int] = mapped_column(BigInteger, index=True)
+    level: Mapped[int]
+    valid: Mapped[Range[datetime]]
+    path: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
 
 
 class AreaPiece(Base):

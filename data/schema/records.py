@@ -65,6 +65,10 @@ class Record(Base):
             "record_elsewhere", "geom", postgresql_using="gist",
             postgresql_where=text("method IN ('none', 'confirmed')"),
         ),
+        Index(
+            "record_by_time", text("coalesce(collected, created)"), postgresql_using="brin"
+        ),
+        Index("record_stated", "stated_area_id", postgresql_where=text("area_id IS NULL")),
         Index("record_unplaced", "unplaced", "id", postgresql_where=text("unplaced IS NOT NULL")),
         Index("record_by_person", "person", postgresql_where=text("person IS NOT NULL")),
         one_of("method", METHODS),

@@ -21,7 +21,7 @@ from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
 OPEN = {
     "the map and what placement needs on both sides of a border": {
         "layer", "change", "area", "area_version", "area_piece", "area_border", "area_lineage",
-        "ground", "address", "confirmation",
+        "ground", "address", "confirmation", "area_path",
     },
     "what holds everywhere": {
         "source", "organisation", "resource_kind", "skill", "shift", "dispatch_rule", "case_kind",
@@ -29,7 +29,9 @@ OPEN = {
         "retention",
     },
     "a power of its own": {"account", "account_role", "session", "token", "audit", "person_deed"},
-    "of the program": {"intake", "request", "subscription", "message"},
+    "of the program": {
+        "intake", "request", "subscription", "message", "indicator_state", "indicator_stale",
+    },
     "reached by what belongs to an area": {"stored_file"},
     "drawn across areas": {"assessment", "assessment_decision"},
 }  # fmt: skip
