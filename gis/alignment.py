@@ -25,6 +25,8 @@ TOLERANCE = 0.25
 """By how much a beat's workload may be off the mean, or off its own of before, as a share of it."""
 BORDER_M = 1.0
 """Two grids that share less of a border than this only meet at a corner."""
+FEW = 5.0
+"""Incidents of a grid that say nothing yet of where they happen."""
 PIECES, BALANCE = "pieces", "balance"
 
 
@@ -37,7 +39,8 @@ class Proposal:
     grid, beat : (k,) ndarray of int
         Which grid goes to which of the beats that it lies in.
     score : (k,) ndarray of float
-        Mean share of the grid's residents, incidents and ground that this beat has already.
+        Mean share of the grid's residents, incidents and ground that this beat has already, see
+        `_scores`.
     residents, incidents, area_m2 : (k,) ndarray of float
         What changes hands: what of the grid lay elsewhere.
     left : (l,) ndarray of int
@@ -117,7 +120,7 @@ class _Work:
         self.over, self.residents, self.incidents = over, residents, incidents
         known = [each for each in (residents, incidents) if each.sum() > 0] or [over.area_m2]
         self.load = np.mean([each / each.sum() for each in known], axis=0)
-        self.score = _scores(over, (residents, incidents, over.area_m2))
+        self.score = _scores(over, residents, incidents)
         self.beats: list[set[int]] = [set() for _ in over.beat_m2]
         self.rows: dict[int, list[int]] = {}
         for row, (grid, beat) in enumerate(
@@ -238,17 +241,19 @@ class _Work:
         )
 
 
-def _scores(over: Overlay, criteria: tuple[Floats, ...]) -> Floats:
-    """(e,) mean share of the grid over the criteria of which the grid has any."""
-    size = len(over.grid_m2)
-    total = np.zeros(len(over.grid))
-    known = np.zeros(len(over.grid))
-    for values in criteria:
-        of = np.bincount(over.grid, values, minlength=size)[over.grid]
-        there = of > 0
-        total[there] += values[there] / of[there]
-        known += there
-    return np.asarray(total / np.maximum(known, 1))
+def _scores(over: Overlay, residents: Floats, incidents: Floats) -> Floats:
+    """(e,) mean share of the grid's residents, incidents and ground; of the ground if it has none.
+
+    One incident is no reason to move a border: to those of each grid `FEW` are added, shared out
+    as its ground is.
+    """
+
+    def share(values: Floats) -> Floats:
+        of = np.bincount(over.grid, values, minlength=len(over.grid_m2))[over.grid]
+        return np.where(of > 0, values / np.where(of > 0, of, 1.0), over.portion)
+
+    ground = over.portion
+    return np.asarray((share(residents) + share(incidents + FEW * ground) + ground) / 3)
 
 
 def redrawn(beats: Geometries, grids: Geometries, proposal: Proposal) -> Geometries:

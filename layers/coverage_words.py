@@ -81,7 +81,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "by_town": ("各镇街指数（低者在前）", "Towns by index, lowest first"),
     "town_small": (
-        "{n} 格 · {split} 格不在同一警务区 · 调整后 {after}",
+        "{n} 格 · {split} 格跨界 · 调整后 {after}",
         "{n} grids · {split} split · {after} once aligned",
     ),
     "gaps": ("缺口（涉及居民多者在前）", "Gaps, most residents first"),

@@ -37,16 +37,19 @@ def test_a_grid_goes_to_the_beat_that_has_most_of_it() -> None:
     assert shapely.area(moved).tolist() == [10_000, 20_000]
 
 
-def test_incidents_weigh_as_much_as_ground() -> None:
+@pytest.mark.parametrize(("count", "to"), [(95, 0), (1, 1)])
+def test_incidents_weigh_as_much_as_ground_but_a_single_one_does_not(count: int, to: int) -> None:
     grids = shapely.box([0, 100, 200], 0, [100, 200, 300], 100)
     over = integration.overlay(shapely.box([0, 130], 0, [130, 300], 100), grids)
-    incidents = np.where((over.grid == 1) & (over.beat == 0), 9.0, 0.0)
+    incidents = np.where((over.grid == 1) & (over.beat == 0), count, 0.0)
     found = alignment.propose(
         over, integration.by_area(over, [100] * 3), incidents, alignment.neighbours(grids),
         tolerance=5,
     )  # fmt: skip
-    # 30 % of the residents and of the ground, all of the incidents.
-    assert found.beat.tolist() == [0] and found.score[0] == pytest.approx(1.6 / 3)
+    # The first beat has 30 % of the residents and of the ground, and all incidents.
+    share = (count + 5 * 0.3) / (count + 5)
+    assert found.beat.tolist() == [to]
+    assert found.score[0] == pytest.approx(abs(to - (0.6 + share) / 3))
 
 
 def test_no_beat_falls_into_pieces() -> None:

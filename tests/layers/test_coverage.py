@@ -1,0 +1,185 @@
+"""The coverage page: its figures, its sentences for bad input, its size, and no other host."""
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.integration import Asked, Integration
+from layers.coverage import coverage
+from layers.ground import Ground, ground
+from layers.page import PAGE_LIMIT, VENDOR
+from tests.layers.cities import NOON, drawn, frame
+
+CITY = drawn(16)
+TOWNS = ["440604001", "440605001"]
+
+
+@cache
+def made_up(side: int = 16, notes: tuple[str, ...] = ()) -> Integration:
+    """Figures for the city of `drawn`: every tenth grid split, and given to the beat B1."""
+    codes = (CITY if side == 16 else drawn(side)).areas["grids"]["code"].to_numpy()
+    n = np.arange(len(codes))
+    split = n % 10 == 3
+    grids = pd.DataFrame(
+        {
+            "name": [f"第{i}网格" for i in n],
+            "town": np.array(TOWNS)[n * 2 // len(n)],
+            "residents": np.where(n % 50 == 7, 0.0, np.where(n % 50 == 8, np.nan, 1000.0)),
+            "kind": np.where(split, "several", "one"),
+            "beats": np.where(split, 2, 1),
+            "main": "B1",
+            "in_main": np.where(split, 0.6, 1.0),
+            "officers": np.where(n % 20 == 1, 0, 1),
+            "officer_part": np.where(n % 20 == 1, 0.0, 1 / (20 + n % 7)),
+            "workers": 2,
+            "officer": (n % 25) * 60.0,
+            "worker": np.where(n % 30 == 2, np.nan, 60.0),
+            "post": 1500.0,
+            "officer_rate": 0.05,
+            "reason": np.where(n % 50 == 7, "nobody", np.where(n % 50 == 8, "not_counted", "")),
+            "due": n % 3,
+            "done": n % 4,
+            "missed": 0,
+            "incidents": n % 5,
+        },
+        index=pd.Index(codes, name="code"),
+    )
+    count = grids.groupby("town").size()
+    towns = pd.DataFrame(
+        {
+            "name": ["甲镇", "<i>乙镇</i>"], "grids": count.to_numpy(), "residents": 1e5,
+            "split": 12, "none": 0, "officer_part": 6.0, "index": [71.25, 88.0],
+            "index_after": [80.0, 90.0], "whole": 0.9, "together": 0.96, "officers": 1.0,
+            "reach": [0.5, np.nan],
+        },
+        index=pd.Index(TOWNS, name="town"),
+    )  # fmt: skip
+    moved = codes[split]
+    moves = pd.DataFrame(
+        {"grid": moved, "town": grids.loc[moved, "town"].to_numpy(), "beat": "B1", "main": "B1",
+         "score": 0.6, "residents": 400.0, "incidents": 1.0, "area_m2": 2e5}
+    )  # fmt: skip
+    gaps = pd.DataFrame(
+        {"grid": codes[:90], "town": TOWNS[0], "kind": "far", "residents": 1000.0 - np.arange(90)}
+    )
+    covered = pd.DataFrame(
+        [
+            (whom, n, 0.5, np.nan, 0.4)
+            for whom in ("officer", "worker", "post")
+            for n in (5, 10, 15)
+        ],
+        columns=["whom", "minutes", "residents", "incidents", "grids"],
+    )
+    return Integration(
+        asked=Asked(NOON, NOON - timedelta(days=30), NOON),
+        travel="roads",
+        grids=grids,
+        beats=pd.DataFrame(
+            {"name": ["一区"], "grids": [256], "residents": [2e5], "incidents": [9.0],
+             "load": [1.0], "load_after": [1.0]}, index=pd.Index(["B1"], name="code"),
+        ),
+        matrix=pd.DataFrame(),
+        overlaps=pd.DataFrame({"beat": ["B1"], "other": ["B2"], "area_m2": [100.0]}),
+        towns=towns,
+        gaps=gaps,
+        moves=moves,
+        left=pd.DataFrame({"grid": codes[:1], "reason": ["balance"]}),
+        covered=covered,
+        index=79.6,
+        index_after=85.0,
+        notes=list(notes),
+    )  # fmt: skip
+
+
+def page(city: Ground = CITY, figures: Integration | None = None, **more: object) -> str:
+    return coverage(city, figures or made_up(), now=NOON, **more)  # type: ignore[arg-type]
+
+
+def test_figures_and_what_is_ranked() -> None:
+    html = page()
+    assert '<b id="index">79.6</b>' in html
+    assert html.index("甲镇") < html.index("乙镇&lt;")  # the lower index first
+    assert "指数 79.6 → 85.0" in html and "工作量偏离不超过 25%" in html
+    assert "1 格因工作量失衡未调整" in html
+    assert "另有 30 处" in html
+    assert "2026-01-31 12:00 – 2026-03-02 12:00" in html
+    assert "50% / –" in html
+
+
+def test_each_shape_has_its_class_in_every_choice() -> None:
+    html = page()
+    found = dict(re.findall(r'"(kind|officer|worker|post|part|visits)":\["(\d+)"', html))
+    assert set(found) == {"kind", "officer", "worker", "post", "part", "visits"}
+    assert {len(digits) for digits in found.values()} == {len(CITY.areas["grids"])}
+    assert found["kind"][:5] == "00010"
+    # 0 to 5 minutes, to 10, to 15, and over 15.
+    assert [found["officer"][n] for n in (0, 5, 6, 10, 11, 15, 16)] == list("0011223")
+    assert found["worker"][2] == "4"
+    assert found["visits"][0] == "4" and found["visits"][3] == "3"
+
+
+def test_no_other_host_is_named_and_it_opens_alone() -> None:
+    html = page()
+    assert not re.findall(r"""(?:src|href)=["'](?:https?:)?//""", html)
+    for url in re.findall(r"""(?:src|href)=["'](/[^"']+)""", html):
+        folder = next(path for prefix, path in VENDOR.items() if url.startswith(prefix + "/"))
+        assert (folder / url.rsplit("/", 1)[1]).is_file()
+    assert not re.findall(r"""(?:src|href)=["']/""", page(self_contained=True))
+
+
+def test_names_cannot_become_markup() -> None:
+    assert "<i>乙镇" not in page()
+
+
+def test_a_full_city_fits() -> None:
+    html = page(drawn(81), made_up(81), self_contained=True)
+    assert len(html.encode()) <= PAGE_LIMIT
+
+
+def test_drawn_by_village_the_figures_are_summed_up() -> None:
+    city = drawn(16, budget=30_000)
+    assert city.finest != "grids"
+    html = page(city)
+    digits = dict(re.findall(r'"(kind|officer)":\["(\d+)"', html))
+    assert len(digits["kind"]) == len(city.areas[city.finest])
+    assert "本页画到" in html
+
+
+def test_bad_input_is_a_sentence() -> None:
+    for note, says in (
+        ("no_beats", "没有警务责任区"),
+        ("overlaps", "1 对警务责任区相互重叠"),
+        ("not_counted", "网格没有居民数"),
+        ("no_residents", "个网格没有居民或未登记居民数"),
+        ("nobody_on_duty", "没有在岗警力"),
+        ("no_plans", "没有出租屋走访计划"),
+    ):
+        html = page(figures=made_up(notes=(note,)))
+        assert says in html, note
+    assert "没有路网" in page(figures=made_up(notes=("straight",)))
+
+
+def test_without_grids_and_without_a_city() -> None:
+    base = made_up()
+    empty = replace(
+        base, grids=base.grids.iloc[:0], towns=base.towns.iloc[:0], beats=base.beats.iloc[:0],
+        gaps=base.gaps.iloc[:0], moves=base.moves.iloc[:0], left=base.left.iloc[:0],
+        overlaps=base.overlaps.iloc[:0], index=np.nan, index_after=np.nan, notes=["no_grids"],
+    )  # fmt: skip
+    html = page(figures=empty)
+    assert "当前范围内没有网格" in html and 'id="index"' not in html
+    nothing = frame(code=[], name=[], geometry=[])
+    void = ground(city="空城", districts=nothing, towns=nothing, villages=nothing, grids=nothing)
+    assert "还没有网格" in page(void, empty)
+
+
+def test_english_and_languages() -> None:
+    html = page(lang="en")
+    assert '<html lang="en">' in html and "index of integration" in html
+    with pytest.raises(ValueError, match="language 'fr'"):
+        page(lang="fr")
