@@ -26,6 +26,8 @@ OFFICERS = ("police_officer", "patrol")
 NAMED_OFFICERS = ("police_officer",)
 WORKERS = ("grid_lead", "grid_helper")
 POSTS = ("police_station",)
+CANDIDATES = {"officer": 2, "worker": 1, "post": 2}
+"""So many are asked how long they need along the roads; grid workers are round every corner."""
 POST_MODE = "car"
 """How the police of a post come."""
 WITHIN = 10
@@ -202,5 +204,5 @@ def _seconds(
         mine = [row for row in rows if row.kind in some]
         places = np.array([(row.lon, row.lat) for row in mine], dtype=float).reshape(-1, 2)
         modes = np.array([POST_MODE if whom == "post" else row.mode for row in mine], dtype=object)
-        found[whom] = nearest(places, modes, targets, travel)
+        found[whom] = nearest(places, modes, targets, travel, candidates=CANDIDATES[whom])
     return found

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
 import numpy.typing as npt
-import shapely
 from scipy.spatial import cKDTree
 
 from gis.placement import metres_per_degree
@@ -26,8 +24,6 @@ CANDIDATES = 2
 OUTRUN = 1.5
 """Who needs that many times as long as the first, straight, is not asked: nobody makes up for it,
 and the long ways are what takes the time to find."""
-TOGETHER = 12
-"""So many targets are asked about at once: neighbours, who have the same few candidates."""
 CLOSE_M = 200.0
 """Who is that near, straight, is there in three minutes on foot whatever the streets do."""
 
@@ -118,32 +114,20 @@ def _asked(
     start: Floats, modes: np.ndarray, end: Floats, target: Ints, who: Ints,
     travel: Travel, close_m: float,
 ) -> tuple[Floats, Bools]:  # fmt: skip
-    """Travel seconds of each pair, and whether by road: those of a neighbourhood at once."""
+    """Travel seconds of each pair, and whether by road: one origin outwards to all its targets."""
     seconds, by_road = np.full(len(who), np.nan), np.zeros(len(who), dtype=bool)
-    if not len(who):
-        return seconds, by_road
 
     def ask(rows: Ints, by: Travel) -> None:
-        origins, i = np.unique(who[rows], return_inverse=True)
-        targets, j = np.unique(target[rows], return_inverse=True)
-        legs = by.legs(start[origins], end[targets], modes[origins])
-        seconds[rows], by_road[rows] = legs.seconds[i, j], legs.by_road[i, j]
+        origin = who[rows[0]]
+        legs = by.legs(start[origin][None], end[target[rows]], modes[origin])
+        seconds[rows], by_road[rows] = legs.seconds[0], legs.by_road[0]
 
     far = great_circle_m(start[who], end[target]) >= close_m
-    hoods = _neighbourhoods(end)[target]
-    tasks: list[tuple[Ints, Travel]] = [(rows, StraightLine()) for rows in _groups(hoods, ~far)]
-    tasks += [(rows, travel) for rows in _groups(hoods, far)]
+    tasks: list[tuple[Ints, Travel]] = [(rows, StraightLine()) for rows in _groups(who, ~far)]
+    tasks += [(rows, travel) for rows in _groups(who, far)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(lambda task: ask(*task), tasks))
     return seconds, by_road
-
-
-def _neighbourhoods(places: Floats) -> Ints:
-    """(m,) a number for each place, the same for `TOGETHER` that lie side by side."""
-    along = gpd.GeoSeries(shapely.points(places)).hilbert_distance().to_numpy()
-    rank = np.empty(len(places), dtype=np.intp)
-    rank[np.argsort(along, kind="stable")] = np.arange(len(places))
-    return rank // TOGETHER
 
 
 def _groups(key: Ints, some: Bools) -> list[Ints]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tests.bench import arrays, bulk, dispatch, events, many, over_http, single
+from tests.bench import arrays, bulk, coincidence, dispatch, events, many, over_http, single
 
 BENCHES = {
     "arrays": arrays.run,
@@ -14,6 +14,7 @@ BENCHES = {
     "events": events.run,
     "bulk": bulk.run,
     "many": many.run,
+    "coincidence": coincidence.run,
 }
 
 
