@@ -5,9 +5,10 @@ The grids are the basic ones, which tile the city; dedicated ones lie inside the
 some areas only is told about the grids of these, for the people of others are not theirs to see.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 import geopandas as gpd
 import numpy as np
@@ -83,6 +84,51 @@ class Integration:
     index: float
     index_after: float
     notes: list[str] = field(default_factory=list)
+
+    def said(self) -> dict[str, Any]:
+        """As plain values that are JSON: to be kept, or given out; null where nothing is known."""
+        plain: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, pd.DataFrame):
+                table = value.reset_index() if value.index.name else value
+                nothing = table.astype(object).where(table.notna(), None)
+                plain[name] = {column: nothing[column].tolist() for column in table.columns}
+            elif name == "asked":
+                plain[name] = {
+                    key: each.isoformat() if isinstance(each, datetime) else each
+                    for key, each in vars(value).items()
+                }
+            else:
+                plain[name] = None if value != value else value
+        return plain
+
+    @classmethod
+    def of(cls, said: Mapping[str, Any]) -> Self:
+        """The figures that `said` told."""
+        values: dict[str, Any] = dict(said)
+        for name, index in _TABLES.items():
+            table = pd.DataFrame(said[name])
+            numbers = [column for column in table.columns if column not in _WORDS]
+            table[numbers] = table[numbers].apply(pd.to_numeric)
+            values[name] = table.set_index(index) if index else table
+        times = {
+            key: datetime.fromisoformat(said["asked"][key])
+            for key in _TIMES
+            if said["asked"][key] is not None
+        }
+        for name in ("index", "index_after"):
+            values[name] = float("nan") if said[name] is None else said[name]
+        return cls(**{**values, "asked": Asked(**{**said["asked"], **times})})
+
+
+_TIMES = ("now", "start", "until", "at")
+_TABLES = {
+    "grids": "code", "beats": "code", "towns": "town", "matrix": None, "overlaps": None,
+    "gaps": None, "moves": None, "left": None, "covered": None,
+}  # fmt: skip
+_WORDS = frozenset(
+    ("code", "name", "town", "kind", "main", "reason", "beat", "grid", "other", "whom", "hair")
+)
 
 
 def read(connection: Connection, travel: Travel, asked: Asked) -> Integration:

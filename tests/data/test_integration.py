@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
+import pandas as pd
 import pytest
 import shapely
 from sqlalchemy import Connection, Engine, text
@@ -209,6 +211,21 @@ def test_whoever_acts_in_some_areas_is_told_of_these(connection: Connection) -> 
         access.acting.reset(mine)
     assert found.grids.index.tolist() == GRIDS[4:]
     assert found.towns["grids"].tolist() == [4]
+
+
+@pytest.mark.parametrize("beats", ["split", "no such layer"])
+def test_what_is_kept_as_json_says_the_same(connection: Connection, beats: str) -> None:
+    count_residents(connection, dict.fromkeys(GRIDS[:3], 1000))
+    people.add(connection, kind="police_officer", **at(0.5, 0.5))
+    found = ask(connection, beats=beats)
+    again = Integration.of(orjson.loads(orjson.dumps(found.said())))
+    assert (again.asked, again.notes, again.travel) == (found.asked, found.notes, found.travel)
+    assert again.index == found.index
+    for name, table in vars(found).items():
+        if isinstance(table, pd.DataFrame):
+            pd.testing.assert_frame_equal(
+                getattr(again, name), table, check_dtype=False, check_index_type=False, obj=name
+            )
 
 
 def test_no_grids_at_all(connection: Connection) -> None:
