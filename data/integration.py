@@ -133,7 +133,7 @@ _WORDS = frozenset(
 
 def read(connection: Connection, travel: Travel, asked: Asked) -> Integration:
     """All figures of a moment; seconds of work for a whole city."""
-    grids = integration_rows.grids(connection, asked.at)
+    grids = integration_rows.grids(connection, asked)
     beats = areas.read(connection, asked.beats, at=asked.at)
     plane = Plane.around(grids.geometry.to_numpy())
     beat_xy, grid_xy = (plane.to_xy_m(each.geometry.to_numpy()) for each in (beats, grids))

@@ -48,6 +48,7 @@ class Asked:
     tolerance : of the proposal, see `gis.alignment.propose`
     record_kind : what is visited
     beats : the layer of the police's areas
+    area_id : only the grids in this area; who is near may be from elsewhere
     """
 
     now: datetime
@@ -58,6 +59,7 @@ class Asked:
     tolerance: float = alignment.TOLERANCE
     record_kind: str = RENTAL
     beats: str = BEATS
+    area_id: int | None = None
 
 
 _TOWNS = text("""
@@ -73,15 +75,15 @@ JOIN area_version n ON n.area_id = t.id AND n.valid @> m.at AND n.recorded @> m.
 """)
 
 
-def grids(connection: Connection, at: datetime | None) -> gpd.GeoDataFrame:
-    """Basic grids in reach: code, name, area_id, geometry, residents, town and its name."""
-    frame = areas.read(connection, "grid", at=at)
+def grids(connection: Connection, asked: Asked) -> gpd.GeoDataFrame:
+    """Basic grids in reach that are asked about, with `residents` (NaN), `town` and `town_name`."""
+    frame = areas.read(connection, "grid", at=asked.at)
     frame = frame[frame["kind"] == "basic"]
-    reach = access.reach()
-    if reach is not None:
-        seen = {each for own in reach for each in territory.below(connection, own)}
-        frame = frame[frame["area_id"].isin(seen)]
-    rows = connection.execute(_TOWNS, {"at": at}).all()
+    for tops in (access.reach(), None if asked.area_id is None else (asked.area_id,)):
+        if tops is not None:
+            within = {each for top in tops for each in territory.below(connection, top)}
+            frame = frame[frame["area_id"].isin(within)]
+    rows = connection.execute(_TOWNS, {"at": asked.at}).all()
     towns = pd.DataFrame(rows, columns=["parent", "town", "town_name"], dtype=object)
     frame = frame.merge(towns, on="parent", how="left")
     said = pd.Series([each.get("residents") for each in frame["attributes"]], dtype=object)

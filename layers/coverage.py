@@ -137,9 +137,10 @@ def _drawn(ground: Ground, grids: pd.DataFrame) -> pd.DataFrame:
         place = ground.members.reindex(grids.index).fillna(-1).astype(int)
         known = grids[place.to_numpy() >= 0]
         by = known.groupby(codes.to_numpy()[place[place >= 0]])
-        sums = ["residents", "incidents", "officers", "officer_part", "due", "done", "missed"]
+        sums = ["residents", "incidents", "officers", "due", "done", "missed"]
         table = by[sums].sum(min_count=1)
         table[[*WHOM, "in_main"]] = by[[*WHOM, "in_main"]].median()
+        table["officer_part"] = by["officer_part"].mean()
         table[["beats", "main"]] = by[["beats", "main"]].first()
         table["kind"] = by["kind"].agg(lambda each: each.value_counts().index[0])
         table = table.reindex(codes)
@@ -171,21 +172,19 @@ def _choices(table: pd.DataFrame, say: Texts) -> list[tuple[str, str, list[str],
 
 
 def _per_officer(table: pd.DataFrame, say: Texts) -> tuple[Digits, list[str], list[str]]:
-    """Residents for each officer, by quarters of the city's grids that have one."""
-    part, residents = (table[name].to_numpy(float) for name in ("officer_part", "residents"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        each = residents / part
-    known = np.isfinite(each) & (residents > 0)
+    """For how many grids each grid's officers answer, by quarters of the grids that have one."""
+    part = table["officer_part"].to_numpy(float)
+    known = part > 0
+    each = np.full(len(part), np.nan)
+    each[known] = np.round(1 / part[known], 1)
     quarters = np.quantile(each[known], (0.25, 0.5, 0.75)) if known.any() else np.empty(0)
-    cuts = np.unique(quarters.round(-2))
+    cuts = np.unique(quarters.round())
     digit = np.searchsorted(cuts, each, side="right")
-    last = len(cuts) + 1
-    digit[~known], digit[part == 0] = last + 1, last
-    labels = [say("below", n=f"{cuts[0]:,.0f}")] if len(cuts) else [say("above", n=0)]
-    labels += [f"{a:,.0f}–{b:,.0f}" for a, b in pairwise(cuts)]
-    labels += [say("above", n=f"{cuts[-1]:,.0f}")] if len(cuts) else []
-    colours = [*RATE_COLOURS[: len(labels)], NO_OFFICER, GREY]
-    return digit, colours, [*labels, say("no_officer"), say("no_rate")]
+    digit[~known] = len(cuts) + 1
+    labels = [say("below", n=f"{cuts[0]:g}")] if len(cuts) else [say("above", n=0)]
+    labels += [f"{a:g}–{b:g}" for a, b in pairwise(cuts)]
+    labels += [say("above", n=f"{cuts[-1]:g}")] if len(cuts) else []
+    return digit, [*RATE_COLOURS[: len(labels)], NO_OFFICER], [*labels, say("no_officer")]
 
 
 def _visited(table: pd.DataFrame, say: Texts) -> tuple[Digits, list[str], list[str]]:

@@ -228,6 +228,13 @@ def test_what_is_kept_as_json_says_the_same(connection: Connection, beats: str) 
             )
 
 
+def test_one_area_alone_with_who_is_near_from_elsewhere(connection: Connection) -> None:
+    people.add(connection, kind="police_officer", **at(0.5, 0.5))
+    found = ask(connection, area_id=area(connection, VILLAGES[1]))
+    assert found.grids.index.tolist() == GRIDS[4:] and found.grids["officer"].notna().all()
+    assert found.beats["grids"].to_dict() == {"E": 4, "W": 0}
+
+
 def test_no_grids_at_all(connection: Connection) -> None:
     mine = access.acting.set(Who("nobody", areas=()))
     try:

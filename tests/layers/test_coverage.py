@@ -38,6 +38,9 @@ def test_each_shape_has_its_class_in_every_choice() -> None:
     # 0 to 5 minutes, to 10, to 15, and over 15.
     assert [found["officer"][n] for n in (0, 5, 6, 10, 11, 15, 16)] == list("0011223")
     assert found["worker"][2] == "4"
+    # 20 to 26 grids for each officer, by quarters; the second grid has no officer.
+    assert found["part"][1] == "4" and set(found["part"]) == set("01234")
+    assert found["part"][0] == "0" and found["part"][6] == "3"
     assert found["visits"][0] == "4" and found["visits"][3] == "3"
 
 

@@ -84,7 +84,7 @@ def test_one_figure_at_a_time_with_its_legend(open_page: Open) -> None:
     for label, name in (
         ("Nearest police on duty", "officer"),
         ("Nearest police post", "post"),
-        ("Residents per officer", "part"),
+        ("Grids per officer", "part"),
         ("Rental-home visits done", "visits"),
     ):
         page.get_by_label(label).check()
