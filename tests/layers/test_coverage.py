@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data.integration import Integration
+from data.integration import WHOM, Integration
+from gis.integration import PARTS
 from layers.coverage import coverage
-from layers.ground import Ground, ground
-from layers.page import PAGE_LIMIT, VENDOR
+from layers.coverage_words import TEXTS
+from layers.ground import LEVELS, Ground, ground
+from layers.page import ASSETS, PAGE_LIMIT, VENDOR
 from tests.layers.cities import NOON, drawn, frame
 from tests.layers.coincidence import CITY, made_up
 
@@ -104,3 +106,17 @@ def test_english_and_languages() -> None:
     assert '<html lang="en">' in html and "index of integration" in html
     with pytest.raises(ValueError, match="language 'fr'"):
         page(lang="fr")
+
+
+def test_both_languages_say_the_same_things_and_no_text_is_idle() -> None:
+    for key, both in TEXTS.items():
+        chinese, english = (sorted(re.findall(r"{(\w+)}", text)) for text in both)
+        assert chinese == english, key
+    built = ("kind_", "tip_", "layer_", "note_", "gap_", "left_")
+    files = [ASSETS / f"coverage.{kind}" for kind in ("html", "js")]
+    files += [ASSETS / "page.js", ASSETS / "ground.js", ASSETS.parent / "coverage.py"]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    parts = {*PARTS, *(f"{part}_help" for part in PARTS), *WHOM, *LEVELS}
+    said = set(re.findall(r"""["']([a-z_]+)["']""", text))
+    idle = {key for key in TEXTS if key not in said and not key.startswith(built)}
+    assert idle <= parts
