@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gis import alignment, integration
@@ -84,6 +84,7 @@ def test_nothing_to_align() -> None:
         assert len(found.load_before) == len(over.beat_m2)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_whatever_is_proposed_keeps_its_promises(seed: int, tolerance: float) -> None:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gis import integration as gi
@@ -71,6 +71,7 @@ def test_no_beats_no_grids_and_no_shapes() -> None:
     assert gi.overlay(SQUARES[:1], holes).classes.tolist() == ["none", "none", "one"]
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(2, 9))
 def test_the_pieces_of_a_tiling_add_up(seed: int, b: int, g: int) -> None:
     rng = np.random.default_rng(seed)
