@@ -54,9 +54,10 @@ wangge.fit = (map, bounds, options = {}) => {
   const panel = document.querySelector(".panel").getBoundingClientRect();
   const legend = document.querySelector(".legend").getBoundingClientRect();
   const wide = size.x > 700;
+  const [right, below] = legend.width ? [size.x - legend.left, size.y - legend.top] : [0, 0];
   map.fitBounds(bounds, {
     paddingTopLeft: wide ? [panel.right + 12, 16] : [8, panel.bottom + 8],
-    paddingBottomRight: wide ? [legend.width + 24, 16] : [8, legend.height + 16],
+    paddingBottomRight: wide ? [right + 12, 16] : [8, below + 8],
     ...options,
   });
 };

@@ -7,6 +7,7 @@ import typer
 from tests.bench import (
     arrays,
     bulk,
+    coincidence,
     dispatch,
     events,
     forecasts,
@@ -28,6 +29,7 @@ BENCHES = {
     "many": many.run,
     "forecasts": forecasts.run,
     "warning": warning.run,
+    "coincidence": coincidence.run,
 }
 
 

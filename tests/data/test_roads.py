@@ -131,6 +131,17 @@ def test_a_matrix_says_what_each_leg_says(sanshui, demonstration, mode, count):
     np.testing.assert_allclose(whole.seconds[rows, columns], each, rtol=0.03, atol=3)
 
 
+@pytest.mark.parametrize("mode", ["bicycle", "moped", "car"])
+def test_from_one_place_outwards_it_is_as_far_as_from_both_ends(sanshui, demonstration, mode):
+    homes = sanshui.addresses[["lon", "lat"]].to_numpy()
+    near = np.argsort(great_circle_m(homes, homes[0]), kind="stable")[:1200]
+    start, end = homes[near[[3, 700]]], homes[near[20::30]]
+    both = demonstration.travel.legs(start, end, mode).seconds
+    for row in (0, 1):
+        alone = demonstration.travel.legs(start[[row]], end, mode).seconds[0]
+        np.testing.assert_allclose(alone, both[row], rtol=0.03, atol=3)
+
+
 def test_many_threads_get_the_answers_of_one(helsinki):
     questions = [(scattered(10, seed), scattered(1, seed + 50)) for seed in range(24)]
     alone = [helsinki.travel.legs(*question, "foot").seconds for question in questions]
