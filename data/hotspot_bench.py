@@ -19,9 +19,9 @@ from data import report_rows, table_files
 from data.report_mapping import Mapping
 from gis import datum
 from gis.backtesting import BANDWIDTH_M, METHODS, Row, backtest, rolling
-from gis.squares import NIJ_CELL_M2, SIDE_M, Squares
 from gis.forecasting import Events
 from gis.plane import Floats, Plane
+from gis.squares import NIJ_CELL_M2, SIDE_M, Squares
 
 _DAY_S = 86400
 _FEW = 100  # with fewer scored, n is a matter of chance

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast, kernel_density
 from gis.plane import Floats
 from gis.scoring import Score, intervals, score, taken
+from gis.squares import Squares
 
 SHARES = (0.01, 0.05)
 BANDWIDTH_M = 150.0

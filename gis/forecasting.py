@@ -29,8 +29,8 @@ import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 from scipy.sparse import coo_array
 
-from gis.squares import Squares, Ints
 from gis.plane import Floats
+from gis.squares import Ints, Squares
 
 SCALES_M = (150.0, 300.0, 600.0)
 MEMORY_DAYS = 14.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gis.squares import Squares, Ints
 from gis.plane import Floats
+from gis.squares import Ints, Squares
 
 _SEEDS_EACH = 20
 

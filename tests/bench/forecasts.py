@@ -4,9 +4,9 @@ import numpy as np
 import shapely
 
 from gis.backtesting import backtest
-from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast
 from gis.patrols import patrols
+from gis.squares import Squares
 from layers import console
 from tests.bench.setting import SEED, timed
 

@@ -5,9 +5,9 @@ import pytest
 import shapely
 
 from gis.backtesting import METHODS, backtest, rolling
-from gis.squares import Squares
 from gis.forecasting import Events, fit, forecast, kernel_density
 from gis.scoring import score
+from gis.squares import Squares
 
 SIDE_M = 150.0
 CELLS = Squares.over(np.array([shapely.box(0, 0, 40 * SIDE_M, 30 * SIDE_M)]), SIDE_M)

@@ -6,8 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gis.squares import Squares
 from gis.patrols import best_cells, patrols
+from gis.squares import Squares
 
 CELLS = Squares.over(np.array([shapely.Point(0, 0).buffer(1200)]), 150.0)
 BESIDE = CELLS.neighbours()
