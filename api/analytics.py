@@ -15,7 +15,7 @@ from api.answers import NO_STORE, GeoJson, Json
 from api.deps import Db
 from api.exhibits import EXHIBITS, Exhibit
 from api.problems import documented
-from api.schemas_analytics import Analysed, AskedSelection, Format, Spoken
+from api.schemas_analytics import Analysed, AskedPeriod, Format, Spoken
 from api.sheets import XLSX, table
 from data.analyses import kept
 from layers.i18n import Lang
@@ -30,7 +30,7 @@ _FILES: dict[str, Any] = {
 
 
 async def _found(
-    exhibit: Exhibit, asked: AskedSelection, db: Db, who: Who, patience_s: float
+    exhibit: Exhibit, asked: AskedPeriod, db: Db, who: Who, patience_s: float
 ) -> RowMapping:
     selection, area = await db.read(place, asked.selection(), who)
     return await answer(db, exhibit.question(asked, selection, area), patience_s)
@@ -97,7 +97,7 @@ def _page(exhibit: Exhibit) -> None:
         row = await _found(exhibit, asked, db, who, patience)
         if not is_done(row):
             return pending_page(row, exhibit.titled(lang), lang)
-        ground = await request.app.state.grounds.newest(db, exhibit.levels)
+        ground = await request.app.state.grounds.newest(db, exhibit.levels(asked))
 
         def draw(connection: Connection) -> str:
             said = kept.opened(row)

@@ -1,10 +1,11 @@
 """How analyses are asked for, and what is said while they are worked out."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from api.schemas import Incoming, Outgoing, Word
 from data.analyses.selection import Selection
@@ -17,8 +18,8 @@ Format = Literal["json", "geojson", "csv", "xlsx"]
 _Day = Annotated[date, Field(ge=date(1900, 1, 1), lt=date(2200, 1, 1))]
 
 
-class AskedSelection(Incoming):
-    """Which reports."""
+class AskedPeriod(Incoming):
+    """Which days, and where."""
 
     from_: _Day | None = Field(
         None, alias="from", description="first day, in the city's time; else 28 days to the last",
@@ -28,6 +29,17 @@ class AskedSelection(Incoming):
     area: Word | None = Field(
         None, description="code of an area, as 440604010000 or beats:B12; else the whole city"
     )
+
+    def selection(self) -> Selection:
+        """In the terms of the domain."""
+        today = datetime.now(UTC).astimezone(ZoneInfo(settings().timezone)).date()
+        last = self.to or max(today, self.from_ or today)
+        return Selection(self.from_ or last - timedelta(days=DAYS - 1), last, self.area)
+
+
+class AskedSelection(AskedPeriod):
+    """Which reports."""
+
     kind: list[Word] = Field(
         [], max_length=50, description="codes, each with the kinds below it; else all"
     )
@@ -41,12 +53,27 @@ class AskedSelection(Incoming):
 
     def selection(self) -> Selection:
         """In the terms of the domain."""
-        today = datetime.now(UTC).astimezone(ZoneInfo(settings().timezone)).date()
-        last = self.to or max(today, self.from_ or today)
-        return Selection(
-            self.from_ or last - timedelta(days=DAYS - 1), last, self.area, tuple(self.kind),
-            tuple(self.channel), tuple(self.hour), tuple(self.weekday),
+        return replace(
+            super().selection(), kinds=tuple(self.kind), channels=tuple(self.channel),
+            hours=tuple(self.hour), weekdays=tuple(self.weekday),
         )  # fmt: skip
+
+
+class AskedHotspots(AskedSelection):
+    """What is tested."""
+
+    by: Literal["cell", "grid"] = Field("cell", description="H3 cells, or grids")
+    resolution: int | None = Field(
+        None, ge=5, le=11, description="of the cells, as H3 counts; else as fine as a page can hold"
+    )
+    measure: Literal["km2", "resident"] = Field(
+        "km2", description="reports by area, or by resident (of grids)"
+    )
+
+    @field_validator("resolution", mode="before")
+    @classmethod
+    def _nothing(cls, value: Any) -> Any:
+        return None if value == "" else value
 
 
 class Spoken(Incoming):

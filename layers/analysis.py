@@ -46,6 +46,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "download": ("下载", "Download"),
     "print": ("打印", "Print"),
     "overview": ("总览", "Overview"),
+    "page_hotspots": ("热点", "Hotspots"),
+    "page_coverage": ("警网融合", "Beats and grids"),
     "page_workload": ("网格负荷", "Workload"),
     "no_value": ("无数据", "no figure"),
 }
@@ -54,7 +56,7 @@ DAYPARTS = {
     "afternoon": tuple(range(12, 18)), "evening": tuple(range(18, 22)),
 }  # fmt: skip
 WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}
-PAGES = ("workload",)
+PAGES = ("hotspots", "coverage", "workload")
 """Those that link to each other, in this order."""
 
 
@@ -217,15 +219,21 @@ def analysis(
         page.add_script(script)
     page.add_panel(
         "analysis.html",
-        t=words, say=say, frame=frame, filters=frame.filters, ground=ground, surfaces=surfaces,
-        panel=panel, made=f"{frame.made.astimezone(zone):%Y-%m-%d %H:%M}", dayparts=DAYPARTS,
-        weekdays=WEEKDAYS, pages=[(n, words(f"page_{n}")) for n in PAGES if n != frame.name],
+        t=words, words=words, say=say, frame=frame, filters=frame.filters, ground=ground,
+        surfaces=surfaces, narrowing=True, panel=panel, dayparts=DAYPARTS,
+        made=f"{frame.made.astimezone(zone):%Y-%m-%d %H:%M}",
+        weekdays=WEEKDAYS, pages=links(frame.name, words),
         switch=None if self_contained else {"zh": "en", "en": "zh"}[lang],
         newest=_newest(frame), **values,
     )  # fmt: skip
     if ground.finest:
         _add_layers(page, ground, surfaces, words)
     return page.html(self_contained)
+
+
+def links(name: str, words: Texts) -> list[tuple[str, str]]:
+    """The other analyses: name in the address, and title."""
+    return [(each, words(f"page_{each}")) for each in PAGES if each != name]
 
 
 def _newest(frame: Frame) -> str | None:

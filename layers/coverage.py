@@ -15,8 +15,11 @@ from folium import LayerControl
 from data.integration import WHOM, Integration
 from gis.integration import CLASSES, NONE, PARTS, SEVERAL
 from gis.integration import PART as PARTLY
+from layers.analysis import TEXTS as ANALYSIS_TEXTS
+from layers.analysis import Frame, links
 from layers.coverage_words import TEXTS
 from layers.ground import Ground
+from layers.i18n import TEXTS as MAP_TEXTS
 from layers.i18n import Lang, Texts
 from layers.page import BaseMap, Call, Shapes
 
@@ -45,6 +48,7 @@ def coverage(
     timezone: str = "Asia/Shanghai",
     lang: Lang = "zh",
     self_contained: bool = False,
+    frame: Frame | None = None,
 ) -> str:
     """The page as HTML, at most 3 MB.
 
@@ -58,13 +62,15 @@ def coverage(
         When they were read.
     timezone, lang, self_contained
         As `layers.overview.overview`.
+    frame : Frame
+        What the page is narrowed to and links to; None: it stands alone.
 
     Raises
     ------
     ValueError
         If the language is unknown.
     """
-    say = Texts(lang, TEXTS)
+    say, words = Texts(lang, TEXTS), Texts(lang, {**MAP_TEXTS, **ANALYSIS_TEXTS})
     west, south, east, north = ground.bounds
     page = BaseMap(
         f"{ground.city} · {say('title')}", lang, ((west + east) / 2, (south + north) / 2)
@@ -100,6 +106,10 @@ def coverage(
         legends={name: list(zip(colours, labels, strict=True))
                  for name, _, colours, labels in choices},
         switch=None if self_contained else {"zh": "en", "en": "zh"}[lang],
+        frame=frame,
+        words=words,
+        pages=links(frame.name, words) if frame else (),
+        filters=frame.filters if frame else None,
     )  # fmt: skip
     if ground.finest:
         _add_layers(page, ground, [name for name, *_ in choices], bool(len(figures.moves)), say)

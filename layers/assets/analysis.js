@@ -49,6 +49,15 @@
     };
   };
 
+  // The legend is that of the surface that is shown.
+  wangge.shown = (map, name) => {
+    document.body.dataset.surface = name;
+    document.querySelectorAll("[data-of-surface]").forEach((each) => {
+      each.hidden = each.dataset.ofSurface !== name;
+    });
+    map.fire("surface", { name });
+  };
+
   for (const [name, surface] of Object.entries(data.surfaces)) {
     layers[name] = (map) => {
       const group = L.layerGroup();
@@ -58,11 +67,7 @@
             .bindTooltip((layer) => wangge.tip(surface.of, layer.feature.id), { sticky: true, className: "tip" });
           group.addLayer(surface.drawn);
         }
-        document.body.dataset.surface = name;
-        document.querySelectorAll("[data-of-surface]").forEach((each) => {
-          each.hidden = each.dataset.ofSurface !== name;
-        });
-        map.fire("surface", { name });
+        wangge.shown(map, name);
       });
       return group;
     };
@@ -86,16 +91,6 @@
     document.querySelectorAll("[data-show]").forEach((entry) => {
       entry.addEventListener("click", () => wangge.show(map, entry.dataset.show, Number(entry.dataset.position)));
     });
-    document.querySelectorAll("form.filters").forEach((form) => form.addEventListener("submit", () => {
-      // A part of the day stands in the address as its hours; what is not chosen does not.
-      for (const field of [...form.elements]) {
-        for (const value of field.dataset.field && field.value ? field.value.split(",") : []) {
-          form.append(Object.assign(document.createElement("input"), { type: "hidden", name: field.dataset.field, value }));
-        }
-        field.disabled = Boolean(field.name && !field.value || field.dataset.field);
-      }
-    }));
-    document.querySelector(".print")?.addEventListener("click", () => window.print());
     const control = document.querySelector(".leaflet-control-layers");
     if (map.getSize().x <= 700) control.classList.remove("leaflet-control-layers-expanded");
     (wangge.begin ?? []).forEach((begin) => begin(map));

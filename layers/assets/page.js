@@ -104,8 +104,23 @@ wangge.start = (map) => {
   map.setMaxZoom(18);
 };
 
+// The filters of a page, and the button that prints it.
+wangge.forms = () => {
+  document.querySelectorAll("form.filters").forEach((form) => form.addEventListener("submit", () => {
+    // A part of the day stands in the address as its hours; what is not chosen does not.
+    for (const field of [...form.elements]) {
+      for (const value of field.dataset.field && field.value ? field.value.split(",") : []) {
+        form.append(Object.assign(document.createElement("input"), { type: "hidden", name: field.dataset.field, value }));
+      }
+      field.disabled = Boolean(field.name && !field.value || field.dataset.field);
+    }
+  }));
+  document.querySelector(".print")?.addEventListener("click", () => window.print());
+};
+
 // Once the layers have filled the legend, its size is known, and the city is fitted for good.
 wangge.settle = (map) => {
+  wangge.forms();
   new ResizeObserver(wangge.margins).observe(document.querySelector(".panel"));
   new ResizeObserver(wangge.margins).observe(document.querySelector(".legend"));
   wangge.margins();
