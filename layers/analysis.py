@@ -11,9 +11,10 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from folium import LayerControl
 
-from layers.ground import Ground
+from layers.ground import LEVELS, Ground, path
 from layers.i18n import TEXTS as MAP_TEXTS
 from layers.i18n import Lang, Texts
 from layers.page import BaseMap, Call, Shapes
@@ -195,8 +196,9 @@ def analysis(
     lang: Lang = say.lang
     words = Texts(lang, {**MAP_TEXTS, **TEXTS})
     west, south, east, north = ground.bounds
-    city = ground.city or words("city")
-    page = BaseMap(f"{city} · {frame.title}", lang, ((west + east) / 2, (south + north) / 2))
+    focus = _focus(ground, frame.filters.area)
+    place = focus[2] if focus else ground.city or words("city")
+    page = BaseMap(f"{place} · {frame.title}", lang, ((west + east) / 2, (south + north) / 2))
     zone = ZoneInfo(timezone)
     page.add_data(
         {
@@ -204,6 +206,7 @@ def analysis(
             "texts": {**words.raw(), **say.raw()},
             "bounds": [[south, west], [north, east]],
             "finest": ground.finest,
+            "focus": focus and focus[:2],
             "cells": cells,
             "surfaces": {
                 s.name: {"of": s.of, "fill": s.fill, "classes": s.classes} for s in surfaces
@@ -219,8 +222,8 @@ def analysis(
         page.add_script(script)
     page.add_panel(
         "analysis.html",
-        t=words, words=words, say=say, frame=frame, filters=frame.filters, ground=ground,
-        surfaces=surfaces, narrowing=True, panel=panel, dayparts=DAYPARTS,
+        place=place, t=words, words=words, say=say, frame=frame, filters=frame.filters,
+        ground=ground, surfaces=surfaces, narrowing=True, panel=panel, dayparts=DAYPARTS,
         made=f"{frame.made.astimezone(zone):%Y-%m-%d %H:%M}",
         weekdays=WEEKDAYS, pages=links(frame.name, words),
         switch=None if self_contained else {"zh": "en", "en": "zh"}[lang],
@@ -229,6 +232,17 @@ def analysis(
     if ground.finest:
         _add_layers(page, ground, surfaces, words)
     return page.html(self_contained)
+
+
+def _focus(ground: Ground, area: str | None) -> tuple[str, int, str] | None:
+    """The area that the page is narrowed to, if the ground has it: level, position, name."""
+    for level in LEVELS if area else ():
+        if level not in ground.areas:
+            continue
+        at = np.flatnonzero(ground.areas[level]["code"].to_numpy() == area)
+        if len(at):
+            return level, int(at[0]), path(ground, level, int(at[0]))[0]
+    return None
 
 
 def links(name: str, words: Texts) -> list[tuple[str, str]]:

@@ -86,8 +86,22 @@
     }).addTo(map);
   };
 
+  // A page that is narrowed to an area shows that area.
+  const focus = (map) => {
+    const [level, position] = data.focus ?? [];
+    const feature = level && features(level).find((each) => each.id === position);
+    if (!feature) return;
+    const outline = L.geoJSON(feature, {
+      renderer: wangge.pane(map, "focus", 455, false), pane: "focus", interactive: false,
+      style: { color: "#000000", weight: 3, fill: false },
+    }).addTo(map);
+    const { _southWest: low, _northEast: high } = outline.getBounds();
+    data.bounds = [[low.lat, low.lng], [high.lat, high.lng]];
+  };
+
   wangge.finish = (map) => {
     wangge.zoomed(map);
+    focus(map);
     document.querySelectorAll("[data-show]").forEach((entry) => {
       entry.addEventListener("click", () => wangge.show(map, entry.dataset.show, Number(entry.dataset.position)));
     });

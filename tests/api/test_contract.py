@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.schemas import OpenApiSchema
 from sqlalchemy import Engine
 
 from api.main import create_app
-from data import accounts
+from data import accounts, sign_in
 from data.access import PERMISSIONS
 from tests.api.furnished import furnish, row
 
@@ -95,8 +95,8 @@ class World:
                 return accounts.add_token(connection, "fuzz", PERMISSIONS, actor="test")[1]
             login = f"fuzz-{next(_serial)}"
             accounts.add(connection, login, PASSWORD, [], actor="test")
-            proof = accounts.password_of(connection, login)
-            return accounts.sign_in(connection, login, proof, True, None)
+            proof = sign_in.password_of(connection, login)
+            return sign_in.sign_in(connection, login, proof, True, None)
 
 
 @pytest.fixture(scope="module")
