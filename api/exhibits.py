@@ -10,9 +10,10 @@ import orjson
 import shapely
 from sqlalchemy import Connection
 
-from api.schemas_analytics import AskedHotspots, AskedPeriod, AskedSelection
+from api.schemas_analytics import AskedForecast, AskedHotspots, AskedPeriod, AskedSelection
 from data import areas, case_catalogue
 from data.analyses import coverage as coinciding
+from data.analyses import forecast as ahead
 from data.analyses import hotspots as spots
 from data.analyses import workload as loads
 from data.analyses.kept import Question
@@ -20,7 +21,7 @@ from data.analyses.selection import Selection
 from data.integration import Integration
 from data.settings import settings
 from layers import coverage as beats
-from layers import hotspots, workload
+from layers import forecast, hotspots, workload
 from layers.analysis import Filters, Frame
 from layers.ground import LEVELS, Ground
 from layers.i18n import Lang, Texts
@@ -270,7 +271,55 @@ HOTSPOTS = Exhibit(
     # Cells lie over the villages; the grids under them would make the page too large.
     levels=lambda asked: LEVELS if asked.by == "grid" else LEVELS[:-1],
 )
-EXHIBITS = {each.name: each for each in (HOTSPOTS, COVERAGE, WORKLOAD)}
+_SQUARES = ("expected", "area_m2", "share")
+
+
+def _squares(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    return answer["squares"] or {name: [] for name in (*_SQUARES, "ring")}
+
+
+def _square_shapes(_: Connection, answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    squares = _squares(answer)
+    lines = zip(*(squares[name] for name in _SQUARES), strict=True)
+    return [
+        {
+            "type": "Feature",
+            "geometry": {"type": "Polygon", "coordinates": [_ring(ring)]},
+            "properties": dict(zip(_SQUARES, line, strict=True)),
+        }
+        for ring, line in zip(squares["ring"], lines, strict=True)
+    ]
+
+
+def _scores(answer: Mapping[str, Any]) -> Table:
+    names = ("first", "last", "method", "share", "n", "N", "pai", "pai_low", "pai_high", "pei")
+    return names, ([row[name] for name in names] for row in answer["scores"])
+
+
+def _ahead_choices(asked: Any, lang: Lang) -> dict[str, Any]:
+    say = Texts(lang, forecast.TEXTS)
+    days, groups = (1, 3, 7, 14, 28), (5, 10, 20, 50)
+    return {
+        "ahead": (say("ahead"), str(asked.ahead), [(str(n), str(n)) for n in days]),
+        "patrols": (say("patrols"), str(asked.patrols), [(str(n), str(n)) for n in groups]),
+    }
+
+
+FORECAST = Exhibit(
+    "forecast",
+    ("预测与巡防", "Forecast and patrols"),
+    "Where reports come next, how well that was foretold before, and where to patrol",
+    AskedForecast,
+    lambda asked, selection, area: ahead.question(
+        selection, area, ahead.Wanted(asked.ahead, asked.patrols)
+    ),
+    forecast.forecast,
+    _scores,
+    _square_shapes,
+    more=_ahead_choices,
+    levels=lambda _asked: LEVELS[:-1],
+)
+EXHIBITS = {each.name: each for each in (HOTSPOTS, FORECAST, COVERAGE, WORKLOAD)}
 
 
 def drawn(

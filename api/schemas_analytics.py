@@ -76,6 +76,13 @@ class AskedHotspots(AskedSelection):
         return None if value == "" else value
 
 
+class AskedForecast(AskedSelection):
+    """From which reports what is foretold."""
+
+    ahead: int = Field(7, ge=1, le=92, description="days after the last that are foretold")
+    patrols: int = Field(10, ge=1, le=200, description="groups in the patrol plan")
+
+
 class Spoken(Incoming):
     """A page's language."""
 

@@ -48,6 +48,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "print": ("打印", "Print"),
     "overview": ("总览", "Overview"),
     "page_hotspots": ("热点", "Hotspots"),
+    "page_forecast": ("预测", "Forecast"),
     "page_coverage": ("警网融合", "Beats and grids"),
     "page_workload": ("网格负荷", "Workload"),
     "no_value": ("无数据", "no figure"),
@@ -57,7 +58,7 @@ DAYPARTS = {
     "afternoon": tuple(range(12, 18)), "evening": tuple(range(18, 22)),
 }  # fmt: skip
 WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}
-PAGES = ("hotspots", "coverage", "workload")
+PAGES = ("hotspots", "forecast", "coverage", "workload")
 """Those that link to each other, in this order."""
 
 

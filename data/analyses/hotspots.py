@@ -98,7 +98,7 @@ def work(connection: Connection, asked: Mapping[str, Any], say: Say) -> dict[str
     selection, wanted = Selection.of(asked["selection"]), Wanted(**asked["wanted"])
     say("reports", 0.0)
     found = observations.read(connection, selection, settings().timezone)
-    ground = _ground(connection, asked["area_id"])
+    ground = outline(connection, asked["area_id"])
     answer = {
         "selection": selection.said(), "wanted": asked["wanted"], "reports": len(found),
         "unplaced": found.unplaced, "note": None, "units": None, "heat": None,
@@ -136,7 +136,7 @@ WHERE upper_inf(v.recorded) AND v.valid @> now()
 """)
 
 
-def _ground(connection: Connection, area_id: int | None) -> shapely.Geometry | None:
+def outline(connection: Connection, area_id: int | None) -> shapely.Geometry | None:
     """The area that is asked about, or the city; None: there is no border of it."""
     found = connection.execute(_CITY, {"area_id": area_id}).scalar()
     return None if found is None else flaws.make_valid(np.array([shapely.from_wkb(found)]))[0]
@@ -242,7 +242,7 @@ def _tested(
         "top": _named(connection, units, gi.z, gi.band, counts),
     }  # fmt: skip
     if wanted.by == "cell":
-        table["ring"] = [_ring(each) for each in units.shape]
+        table["ring"] = [ring(each) for each in units.shape]
     return table
 
 
@@ -250,7 +250,7 @@ def _said(values: Floats, digits: int = 2) -> list[float | None]:
     return [None if np.isnan(v) else round(v, digits) for v in values.tolist()]
 
 
-def _ring(polygon: shapely.Geometry) -> list[int]:
+def ring(polygon: shapely.Geometry) -> list[int]:
     """A polygon's outline as the page reads it; see `layers.analysis.analysis`."""
     at = np.rint(shapely.get_coordinates(polygon)[:-1] * 1e5).astype(np.int64)
     steps = np.diff(at, axis=0, prepend=np.zeros((1, 2), np.int64))
@@ -301,7 +301,7 @@ def _named(
     points = shapely.get_coordinates(shapely.point_on_surface(units.shape[hot]))
     where = areas_named.at(connection, points[:, 0].tolist(), points[:, 1].tolist(), "village")
     asked = {"ids": sorted(where.values())}
-    names: dict[int, str] = {row[0]: row[1] for row in connection.execute(_NAMES, asked)}
+    names: dict[int, str] = {row[0]: row[1] for row in connection.execute(NAMES, asked)}
     return [
         {"unit": int(unit), "code": units.code[unit], "village": names.get(where.get(i, -1), ""),
          "z": round(float(z[unit]), 1), "count": int(counts[unit]), "band": int(band[unit])}
@@ -309,7 +309,7 @@ def _named(
     ]  # fmt: skip
 
 
-_NAMES = text("""
+NAMES = text("""
 SELECT v.area_id, coalesce(u.name || ' ', '') || v.name FROM area_version v
 LEFT JOIN area_version u ON u.area_id = v.parent_id AND upper_inf(u.recorded) AND u.valid @> now()
 WHERE v.area_id = ANY (:ids) AND upper_inf(v.recorded) AND v.valid @> now()

@@ -1,8 +1,8 @@
 """What can be worked out, by name; another analysis is another line here."""
 
-from data.analyses import coverage, hotspots, workload
+from data.analyses import coverage, forecast, hotspots, workload
 from data.analyses.work import Analysis
 
 ANALYSES: dict[str, Analysis] = {
-    each.name: each for each in (hotspots.ANALYSIS, coverage.ANALYSIS, workload.ANALYSIS)
+    each.ANALYSIS.name: each.ANALYSIS for each in (hotspots, forecast, coverage, workload)
 }
