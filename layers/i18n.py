@@ -9,6 +9,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "title": ("网格总览", "Grid overview"),
     "switch": ("English", "中文"),
     "board": ("指标看板", "Indicators"),
+    "analyses": ("分析", "Analyses"),
     "reload": ("刷新", "Reload"),
     "when_today": ("今日", "today"),
     "when_period": ("本时段", "in this period"),
