@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from psycopg import sql
 from sqlalchemy import Connection, text
 
 from data import territory
@@ -49,27 +48,30 @@ class Observations:
 
 
 _ROW = np.dtype(
-    [("fields", ">i2")]
-    + [
-        part
-        for name, kind in (
-            ("lon", ">f8"), ("lat", ">f8"), ("at", ">i8"), ("kind", ">i8"), ("channel", ">i8"),
-            ("area", ">i8"),
-        )
-        for part in ((f"{name}_length", ">i4"), (name, kind))
-    ]
+    [("lon", ">f8"), ("lat", ">f8"), ("at", ">i8"), ("kind", ">i8"), ("channel", ">i8"),
+     ("area", ">i8")]
 )  # fmt: skip
-_HEADER = 19  # bytes before the first row of a binary COPY
 _NONE = 0  # what stands for a missing text; none hashes to it in practice
 
 # A report that joined an incident tells of it again; an archive's reports opened none.
 _ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
 _WHEN = "coalesce(r.occurred, r.received)"
-# Every field has one width, so that the rows can be read as an array.
-_COLUMNS = f"""
-ST_X(r.geom), ST_Y(r.geom), (extract(epoch FROM {_WHEN}) * 1e6)::bigint,
-coalesce(hashtextextended(r.kind, 0), {_NONE}), coalesce(hashtextextended(r.channel, 0), {_NONE}),
-coalesce(r.area_id, -1)
+# Thousands of reports as one value, for a million rows one by one take longer to be handed over
+# than to be read; every field has one width, so that the bytes are an array.
+_PACKED = f"""
+SELECT string_agg(
+    float8send(ST_X(r.geom)) || float8send(ST_Y(r.geom))
+    || int8send((extract(epoch FROM {_WHEN}) * 1e6)::bigint)
+    || int8send(coalesce(hashtextextended(r.kind, 0), {_NONE}))
+    || int8send(coalesce(hashtextextended(r.channel, 0), {_NONE}))
+    || int8send(coalesce(r.area_id, -1)), ''::bytea)
+FROM report r WHERE {{where}} AND r.geom IS NOT NULL GROUP BY r.id / 8192
+"""
+_TEXTS = """
+SELECT r.kind, r.channel, hashtextextended(r.kind, 0) AS kind_hash,
+       hashtextextended(r.channel, 0) AS channel_hash,
+       count(*) FILTER (WHERE r.geom IS NULL) AS unplaced
+FROM report r WHERE {where} GROUP BY 1, 2
 """
 _IS_OF_TREE = text("SELECT tree_level IS NOT NULL FROM layer WHERE name = :layer")
 _INSIDE = """EXISTS (
@@ -98,12 +100,13 @@ def read(connection: Connection, selection: Selection, timezone: str) -> Observa
         There is no area of that code.
     """
     where, asked = _where(connection, selection, timezone)
-    query = f"SELECT {_COLUMNS} FROM report r WHERE {where} AND r.geom IS NOT NULL"
-    rows = _copy(connection, query, asked)
-    texts = {name: _texts(connection, name, where, asked) for name in ("kind", "channel")}
-    missing = f"SELECT count(*) FROM report r WHERE {where} AND r.geom IS NULL"
-    unplaced = connection.exec_driver_sql(missing, asked).scalar_one()
-    return _made(rows, texts, int(unplaced), selection, timezone)
+    rows = _packed(connection, _PACKED.format(where=where), asked)
+    found = connection.exec_driver_sql(_TEXTS.format(where=where), asked).all()
+    texts = {
+        "kind": _hashed({row.kind: row.kind_hash for row in found}),
+        "channel": _hashed({row.channel: row.channel_hash for row in found}),
+    }
+    return _made(rows, texts, sum(row.unplaced for row in found), selection, timezone)
 
 
 def newest(connection: Connection) -> date | None:
@@ -138,27 +141,18 @@ def _where(
     return " AND ".join(where), asked
 
 
-def _copy(connection: Connection, query: str, asked: dict[str, Any]) -> npt.NDArray[np.void]:
-    raw = bytearray()
+def _packed(connection: Connection, query: str, asked: dict[str, Any]) -> npt.NDArray[np.void]:
     driver = connection.connection.driver_connection
     assert driver is not None
-    statement = sql.SQL(f"COPY ({query}) TO STDOUT (FORMAT BINARY)")
-    with driver.cursor() as cursor, cursor.copy(statement, asked) as copied:
-        for piece in copied:
-            raw += piece
-    return np.frombuffer(raw, _ROW, count=(len(raw) - _HEADER) // _ROW.itemsize, offset=_HEADER)
+    with driver.cursor(binary=True) as cursor:  # as text the bytes would be twice as many
+        cursor.execute(query, asked)
+        return np.frombuffer(b"".join(part for (part,) in cursor), _ROW)
 
 
-def _texts(
-    connection: Connection, column: str, where: str, asked: dict[str, Any]
-) -> tuple[Ints, tuple[str, ...]]:
+def _hashed(hashes: dict[str | None, int]) -> tuple[Ints, tuple[str, ...]]:
     """The different texts of a column with what they hash to, in the order of the hashes."""
-    query = (
-        f"SELECT DISTINCT hashtextextended(r.{column}, 0), r.{column} FROM report r"
-        f" WHERE {where} AND r.{column} IS NOT NULL ORDER BY 1"
-    )
-    found = connection.exec_driver_sql(query, asked).all()
-    return np.array([row[0] for row in found], np.int64), tuple(row[1] for row in found)
+    known = sorted((each, name) for name, each in hashes.items() if name is not None)
+    return np.array([each for each, _ in known], np.int64), tuple(name for _, name in known)
 
 
 def _made(
