@@ -87,20 +87,29 @@ def _take(connection: Connection, look: RowMapping, now: datetime) -> int:
         answer: dict[str, Any] = {"cannot": look["doing"] or "it was lost", "findings": []}
     else:
         answer = kept.opened(look)
+    settle(connection, look["id"], answer, now)
+    return 1
+
+
+def settle(connection: Connection, look: int, answer: Mapping[str, Any], now: datetime) -> int:
+    """Raise what the answer of a look has found, and bring up to date what goes on; how many new.
+
+    `answer` is that of `data.analyses.watch`; of one that has none `cannot` and no findings.
+    """
     rivals = list(connection.execute(_CURRENT, {"since": now - _AGAIN}).mappings())
     raised = 0
     for finding in answer["findings"]:
         known = next((rival for rival in rivals if _same(finding, rival)), None)
         if known is None:
-            _raise(connection, look["id"], answer, finding, now)
+            _raise(connection, look, answer, finding, now)
             raised += 1
         else:
-            _go_on(connection, known, look["id"], answer, finding)
+            _go_on(connection, known, look, answer, finding)
     names = ("cannot", "version", "first", "weeks", "series", "reports", "rate", "quiet")
     said = {name: answer.get(name) for name in names}
     counts = {"found": len(answer["findings"]), "raised": raised}
-    connection.execute(_TAKEN, {"id": look["id"], "now": now, **said, **counts})
-    return 1
+    connection.execute(_TAKEN, {"id": look, "now": now, **said, **counts})
+    return raised
 
 
 # --- raising --------------------------------------------------------------------------------------
