@@ -57,6 +57,7 @@ from api import (
     supervision,
     triage,
     visits,
+    warning_pages,
     watched,
     whistles,
 )
@@ -75,8 +76,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, questions, return_visits, attachments, people, records,
-    visits, watched, assessments, indicators, analytics, early_warnings, account_deeds,
-    accounts, sessions, health, maps, dispatch_maps, boards, sign_in, follow,
+    visits, watched, assessments, indicators, analytics, early_warnings, warning_pages,
+    account_deeds, accounts, sessions, health, maps, dispatch_maps, boards, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)

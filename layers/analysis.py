@@ -47,6 +47,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "print": ("打印", "Print"),
     "overview": ("总览", "Overview"),
     "page_workload": ("网格负荷", "Workload"),
+    "page_warnings": ("监测预警", "Warnings"),
     "no_value": ("无数据", "no figure"),
 }
 DAYPARTS = {
@@ -54,7 +55,7 @@ DAYPARTS = {
     "afternoon": tuple(range(12, 18)), "evening": tuple(range(18, 22)),
 }  # fmt: skip
 WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}
-PAGES = ("workload",)
+PAGES = ("workload", "warnings")
 """Those that link to each other, in this order."""
 
 

@@ -163,3 +163,11 @@ def test_answers_are_what_the_description_says(client: TestClient, warning: dict
     page = client.get(URL).text
     TypeAdapter(schemas_early_warnings.WarningPage).validate_json(page)
     TypeAdapter(schemas_early_warnings.WarningLooks).validate_json(client.get(f"{URL}/looks").text)
+
+
+def test_the_page_shows_them_in_both_languages(client: TestClient, warning: dict[str, Any]) -> None:
+    page = client.get("/maps/warnings")
+    assert page.status_code == 200 and "监测预警" in page.text
+    assert FIREWORKS in page.text and "近七天 20 件" in page.text and "误报" in page.text
+    assert "20 in seven days" in client.get("/maps/warnings", params={"lang": "en"}).text
+    problem(client.get("/maps/warnings", params={"lang": "fr"}), 422, "validation")
