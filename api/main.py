@@ -26,6 +26,7 @@ from api import (
     deployments,
     dispatch_maps,
     dispatches,
+    early_warnings,
     events,
     follow,
     gaps,
@@ -56,6 +57,7 @@ from api import (
     supervision,
     triage,
     visits,
+    warning_pages,
     watched,
     whistles,
 )
@@ -74,8 +76,8 @@ ROOMS = (
     agreements, matching, dispatches, deployments,
     gaps, rules, resources, positions, phones, areas, events, subscriptions, calendars,
     service_times, supervision, parties, questions, return_visits, attachments, people, records,
-    visits, watched, assessments, indicators, analytics, account_deeds, accounts, sessions, health,
-    maps, dispatch_maps, boards, sign_in, follow,
+    visits, watched, assessments, indicators, analytics, early_warnings, warning_pages,
+    account_deeds, accounts, sessions, health, maps, dispatch_maps, boards, sign_in, follow,
 )  # fmt: skip
 # What is open to everybody: who signs in is not signed in, a phone shows its device's secret.
 OPEN = (sessions, sign_in, health, phones, follow)
@@ -113,6 +115,7 @@ TAGS = [
     {"name": "assessments", "description": "What lay inside an area when it was decided on."},
     {"name": "indicators", "description": "How well it goes, down to the rows."},
     {"name": "analytics", "description": "Maps and their figures: worked out once, then kept."},
+    {"name": "warnings", "description": "What is more than usual, and whose it is (监测预警)."},
     {"name": "accounts", "description": "Who may, as whom, and what was done."},
     {"name": "health", "description": "Whether the service is ready."},
     {"name": "pages", "description": "Pages for people."},

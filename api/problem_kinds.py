@@ -556,6 +556,15 @@ KINDS: dict[str, Kind] = {
     "already-rated": Kind(
         409, "They are not rated again", "A rating stands; who was let off is not rated."
     ),
+    "warning-unknown": Kind(
+        404, "There is no such warning", "GET /api/v1/warnings lists those that there are."
+    ),
+    "warning-not-allowed": Kind(
+        409,
+        "It cannot be done with the warning as it stands",
+        "The members state, actor and at say how it stands and who brought it there, allowed what "
+        "can be done.",
+    ),
     "red-grid-unknown": Kind(
         404, "The grid has no authority", "GET /api/v1/red-grids lists those that have."
     ),

@@ -54,6 +54,7 @@ _NAMES = {
     "not_caller": "not-caller-of-whistle", "not_ended": "whistle-not-ended",
     "unknown_member": "member-unknown", "unknown_plan_step": "plan-step-unknown",
     "unknown_referral": "referral-unknown", "unknown_team": "team-unknown",
+    "unknown_warning": "warning-unknown",
     "unknown_agreement": "agreement-unknown",
     "unknown_device": "device-unknown", "invalid_resource": "resource-invalid",
     "no_home": "home-missing", "busy_resource": "resource-busy",

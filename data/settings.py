@@ -143,6 +143,18 @@ class Settings(BaseSettings):
         le=365,
         description="how long a reporter who was asked something is waited for, days",
     )
+    warning_rate: float = Field(
+        default=0.05,
+        gt=0,
+        le=0.5,
+        description="share of false ones among warnings, in the long run",
+    )
+    warning_hours: float = Field(
+        default=8.0,
+        gt=0,
+        le=720,
+        description="to accept a warning without a service time `warning.accept`, working hours",
+    )
     visit_late_days: float = Field(
         default=15.0,
         ge=0,

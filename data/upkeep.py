@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from data import (
     account_deeds,
+    early_warnings,
     events,
     identities,
     people,
@@ -88,6 +89,7 @@ TASKS: dict[str, Task] = {
     "make visits due": Task("*/5 * * * *", visit_plans.keep),
     "wait no longer for answers": Task("*/5 * * * *", questions.give_up),
     "give up return visits": Task("*/10 * * * *", return_visits.give_up),
+    "look for what is more than usual": Task("*/5 * * * *", early_warnings.keep),
     "forget analyses": Task("47 * * * *", kept.clean),
     "forget people": Task("37 * * * *", people.expire),
 }

@@ -389,7 +389,7 @@ def _exact(
     now = exposure[:, task.at]
     expected[few] = known * now / weeks
     p[few] = conditional_p(counts[:, task.at], known, now / weeks)
-    threshold[few] = _conditional_threshold(known, now / weeks, task.method.alpha)
+    threshold[few] = conditional_threshold(known, now / weeks, task.method.alpha)
     return threshold, p, expected
 
 
@@ -412,7 +412,7 @@ def conditional_p(now: ArrayLike, before: ArrayLike, ratio: ArrayLike) -> Floats
     return np.asarray(stats.binom.sf(now - 1, now + np.asarray(before, float), ratio / (1 + ratio)))
 
 
-def _conditional_threshold(before: Floats, ratio: Floats, alpha: float) -> Floats:
+def conditional_threshold(before: Floats, ratio: Floats, alpha: float) -> Floats:
     """The highest count whose `conditional_p` is not below alpha."""
     # Given the events before, the count now is negative binomial up to one event: P(X >= x) of
     # x of x + before successes equals P(Y >= x) for Y failures before success before + 1.

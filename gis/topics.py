@@ -8,7 +8,7 @@ Words that surge in the same reports make one topic.
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +18,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from gis import reference
+from gis import reference, weekly
 from gis.multiplicity import benjamini_hochberg
-from gis.surges import CAUTIOUS, Method, conditional_p, surges
+from gis.surges import Method
+from gis.weekly import FEWEST_WEEKS
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Cut = Callable[[str], Iterable[str]]
 
-FEWEST_WEEKS = 8
 ALIKE = 0.5
 """Words are of one topic if so much of the reports with either have both."""
 
@@ -214,27 +214,9 @@ def _judge(
     """Expected reports of the last week, and p-values."""
     open_to = np.ones(len(weeks)) if exposure is None else exposure
     known = np.where(open_to > 0, counts, np.nan)
-    chosen = method or _longest(weeks)
-    if chosen is not None:
-        found = surges(known, weeks, method=chosen, exposure=np.maximum(open_to, 1.0))
-        judged = ~np.isnan(found.p)
-        return found.expected, np.where(judged, found.p, 1.0)
-    before, ratio = np.nansum(known[:, :-1], axis=1), open_to[-1] / open_to[:-1].sum()
-    # Reports of one matter come in bursts: beyond a word's own variance it is no surge.
-    spread, mean = np.nanvar(known[:, :-1], axis=1, ddof=1), np.nanmean(known[:, :-1], axis=1)
-    burst = np.fmax(spread / np.where(before > 0, mean, 1.0), 1.0)
-    return before * ratio, conditional_p(np.floor(counts[:, -1] / burst), before / burst, ratio)
-
-
-def _longest(weeks: NDArray[np.datetime64]) -> Method | None:
-    """The cautious method with as many years as there are, up to its own; None without one."""
-    last = len(weeks) - 1
-    years = reference.anniversaries(weeks, last, CAUTIOUS.years)[1:] >= CAUTIOUS.half_window
-    count = int(years.sum())
-    if not count:
-        return None
-    # Of a single year half would be too much to leave out.
-    return replace(CAUTIOUS, years=count, left_out=CAUTIOUS.left_out if count > 1 else 4)
+    found = weekly.judge(known, weeks, method=method, exposure=np.maximum(open_to, 1.0))
+    judged = ~np.isnan(found.p)
+    return found.expected, np.where(judged, found.p, 1.0)
 
 
 def _whole(found: list[_Word]) -> list[_Word]:

@@ -51,6 +51,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "page_forecast": ("预测", "Forecast"),
     "page_coverage": ("警网融合", "Beats and grids"),
     "page_workload": ("网格负荷", "Workload"),
+    "page_warnings": ("监测预警", "Warnings"),
     "no_value": ("无数据", "no figure"),
 }
 DAYPARTS = {
@@ -58,7 +59,7 @@ DAYPARTS = {
     "afternoon": tuple(range(12, 18)), "evening": tuple(range(18, 22)),
 }  # fmt: skip
 WEEKDAYS = {"workdays": (1, 2, 3, 4, 5), "weekend": (6, 7)}
-PAGES = ("hotspots", "forecast", "coverage", "workload")
+PAGES = ("hotspots", "forecast", "warnings", "coverage", "workload")
 """Those that link to each other, in this order."""
 
 

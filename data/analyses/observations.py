@@ -109,6 +109,38 @@ def read(connection: Connection, selection: Selection, timezone: str) -> Observa
     return _made(rows, texts, sum(row.unplaced for row in found), selection, timezone)
 
 
+@dataclass(frozen=True)
+class Texts:
+    """What was written of the reports of a selection; the arrays are as those of `Observations`."""
+
+    texts: list[str]
+    day: Ints
+    kind: list[str | None]
+    area_id: Ints
+
+
+def texts(connection: Connection, selection: Selection, timezone: str) -> Texts:
+    """The texts of a selection's reports that have one, with or without a position.
+
+    Raises as `read`; hours and weekdays do not count.
+    """
+    where, asked = _where(connection, selection, timezone)
+    query = (
+        f"SELECT r.description, ({_WHEN} AT TIME ZONE %(zone)s)::date - date '1970-01-01',"
+        f" r.kind, coalesce(r.area_id, -1) FROM report r WHERE {where} AND r.description <> ''"
+        f" ORDER BY {_WHEN}, r.id"
+    )
+    rows = connection.exec_driver_sql(query, {**asked, "zone": timezone}).all()
+    day, area = (np.array([row[n] for row in rows], np.int64) for n in (1, 3))
+    return Texts([row[0] for row in rows], day, [row[2] for row in rows], area)
+
+
+def oldest(connection: Connection, timezone: str) -> date | None:
+    """The first day of the city of which anything is reported."""
+    query = text(f"SELECT CAST(min({_WHEN}) AT TIME ZONE :zone AS date) FROM report r")
+    return connection.execute(query, {"zone": timezone}).scalar()
+
+
 def newest(connection: Connection) -> date | None:
     """The last day of which anything is reported, for who finds nothing in a period."""
     found = connection.execute(text(f"SELECT max({_WHEN}) FROM report r")).scalar()

@@ -11,6 +11,7 @@ from PIL import Image
 from sqlalchemy import Connection, Engine, text
 
 from data import following
+from tests import warned
 from tests.api.conftest import GRIDS
 
 API = "/api/v1"
@@ -33,6 +34,7 @@ SELECT 'collector', n::text, 'rental', '出租屋', '魁奇东路', ST_PointOnSu
 FROM generate_series(1, :several) n, area a JOIN area_version v ON v.area_id = a.id
 WHERE a.code = :grid
 """)
+_GRID = text("SELECT id FROM area WHERE layer = 'grid' AND code = :grid")
 _DEAD = text("""
 INSERT INTO message (event_id, subscription_id, attempts, tried, error, dead)
 SELECT e.id, s.id, 9, now(), 'refused', now() FROM subscription s, event e
@@ -48,6 +50,9 @@ def furnish(client: TestClient, engine: Engine, described: Mapping[str, Any]) ->
     _cases(client, described)
     with engine.begin() as connection:
         connection.execute(_RECORDS, {"several": SEVERAL, "grid": GRIDS[0]})
+        grid = connection.execute(_GRID, {"grid": GRIDS[0]}).scalar_one()
+        for number in range(SEVERAL):
+            warned.warn(connection, grid, f"K{number}", level=4)
     _other(client, described)
     with engine.begin() as connection:
         connection.execute(_DEAD, {"several": SEVERAL})
@@ -205,6 +210,7 @@ _ROWS = {
     "/accounts/{number}": "SELECT id AS number FROM account WHERE withdrawn IS NULL",
     "/tokens/{number}":
         "SELECT id AS number FROM token WHERE withdrawn IS NULL AND expires IS NOT NULL",
+    "/warnings/{number}": "SELECT id AS number FROM warning ORDER BY state = 'closed', id",
     "/maps/incident/{number}": _INCIDENT,
 }  # fmt: skip
 _FOLLOWED = text(

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from data import accounts
 from data.access import ROLES, SECOND_FACTOR
 from data.accounts import Grant
-from tests import people
+from tests import people, warned
 from tests.api.conftest import GRIDS, SCHOOL, SOUTH, STEP, VILLAGES, WEST
 from tests.api.test_accounts import API, PASSWORD, app, bearer, enrolled, routes, sign_in
 from tests.api.test_deployments import shift, site
@@ -31,6 +31,7 @@ NUMBERED = {
     "visits/plans": "plan", "visits/return": "return visit", "visits": "visit",
     "watched": "watched", "attachments": "attachment", "records": "record",
     "whistles": "whistle", "referrals": "referral",
+    "warnings": "warning",
 }  # fmt: skip
 # What a question needs beside the number.
 QUERY = {f"{API}/watched/{{number}}/readings": {"metric": "wages_overdue_days"}}
@@ -85,6 +86,7 @@ def _filled(client: TestClient, engine: Engine, village: Village, code: str) -> 
         found["resource"] = people.add(
             connection, lon=at["lon"], lat=at["lat"], home_area_id=grid, external_id=code
         )
+        found["warning"] = warned.warn(connection, grid, level=4)
     report = {"source": "test", "external_id": code, "kind": "噪音", **at}
     found["incident"] = made(client, "reports", report)["id"]
     sent = {"send": [{"resource": found["resource"]}], "actor": "test"}
@@ -214,7 +216,8 @@ def test_what_is_here_is_shown(
     ("path", "rows", "kind"),
     [("incidents", "incidents", "incident"), ("cases", "cases", "incident"),
      ("resources", "resources", "resource"), ("visits/plans", "plans", "plan"),
-     ("deployments", "deployments", "deployment"), ("watched", "places", "watched")],
+     ("deployments", "deployments", "deployment"), ("watched", "places", "watched"),
+     ("warnings", "warnings", "warning")],
 )  # fmt: skip
 def test_lists_hold_what_is_here(
     app: TestClient, client: TestClient, villages: list[Village],

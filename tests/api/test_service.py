@@ -274,7 +274,7 @@ def test_examples_are_what_they_describe(route: APIRoute) -> None:
 APART = {
     "dispatches", "deployments", "cases", "catalogue", "accounts", "supervision", "records",
     "visits", "watched", "assessments", "people", "return visits", "attachments", "whistles",
-    "referrals",
+    "referrals", "warnings",
 }  # fmt: skip
 
 

@@ -34,7 +34,7 @@ OPEN = {
     },
     "of the program": {
         "intake", "request", "subscription", "message", "indicator_state", "indicator_stale",
-        "report_day",
+        "report_day", "warning_look",
     },
     "reached by what belongs to an area": {"stored_file"},
     "drawn across areas": {"assessment", "assessment_decision"},

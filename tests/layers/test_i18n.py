@@ -6,6 +6,7 @@ from layers import (
     analysis,
     board,
     coverage_words,
+    early_warnings,
     fault,
     follow,
     forecast,
@@ -40,7 +41,7 @@ def test_every_text_that_a_page_asks_for_is_there_and_none_is_idle():
     asked = set(re.findall(r"\b(?:t|say)\(\s*[\"']([a-z_]+)[\"']", text))
     apart = (sign_in.TEXTS, follow.TEXTS, fault.WORDS, board.TEXTS, coverage_words.TEXTS,
              analysis.TEXTS, waiting.WORDS, workload.TEXTS, hotspots.TEXTS,
-             forecast.TEXTS)  # fmt: skip
+             forecast.TEXTS, early_warnings.TEXTS)  # fmt: skip
     assert asked <= {*WORDS, *BUILT, *(key for texts in apart for key in texts)}
     idle = {key for key in WORDS if f'"{key}"' not in text and f"'{key}'" not in text}
     assert not {key for key in idle if not key.startswith(BUILT)}
