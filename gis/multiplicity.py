@@ -10,45 +10,10 @@ too low, and for series that rise and fall together (Benjamini & Yekutieli 2001,
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
 Floats = NDArray[np.float64]
-
-
-def benjamini_hochberg(p: ArrayLike) -> Floats:
-    """For each p-value the least rate of false discoveries at which it is among them.
-
-    Parameters
-    ----------
-    p : array_like, shape (n,)
-        P-values; NaN for what was not tested, which does not count.
-
-    Returns
-    -------
-    (n,) ndarray
-        Values q: those of at most 0.1 are a list of which on average no more than 10 % are false.
-        NaN stays NaN.
-
-    Raises
-    ------
-    ValueError
-        A p-value outside of 0 to 1.
-
-    Examples
-    --------
-    >>> benjamini_hochberg([0.01, 0.03, 0.02, 0.5, np.nan]).round(4).tolist()
-    [0.04, 0.04, 0.04, 0.5, nan]
-    """
-    values = np.asarray(p, dtype=float)
-    if values.ndim != 1 or ((values < 0) | (values > 1)).any():
-        raise ValueError("p-values lie between 0 and 1")
-    q = np.full(len(values), np.nan)
-    tested = np.flatnonzero(~np.isnan(values))
-    falling = tested[np.argsort(-values[tested], kind="stable")]
-    rank = np.arange(len(falling), 0, -1)
-    q[falling] = np.minimum.accumulate(values[falling] * len(falling) / rank)
-    return q
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gis import loglinear, reference
-from gis.multiplicity import benjamini_hochberg
+from gis.multiple_testing import q_values
 from gis.surges import CAUTIOUS, Method, surges
 
 Floats = NDArray[np.float64]
@@ -73,7 +73,7 @@ def quiet_weeks(
     numbers = []
     for number in range(rounds):
         found = surges(simulate(rng, mean, dispersion), weeks, method=method)
-        numbers.append(int((found.surge & (benjamini_hochberg(found.p) <= rate)).sum()))
+        numbers.append(int((found.surge & (q_values(found.p) <= rate)).sum()))
         if progress is not None:
             progress(number + 1, rounds)
     return Quiet(float(np.mean(numbers)), float(np.mean(np.array(numbers) > 0)), rounds)

@@ -19,7 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from gis import reference, weekly
-from gis.multiplicity import benjamini_hochberg
+from gis.multiple_testing import q_values
 from gis.surges import Method
 from gis.weekly import FEWEST_WEEKS
 
@@ -152,7 +152,7 @@ def surging(
     exposure = np.bincount(when[told], minlength=len(days)).astype(float) if relative else None
     expected, p = _judge(table.counts[now], days, method, exposure)
     # Words of which there are too few reports to be a topic were watched as well.
-    q = benjamini_hochberg(np.append(p, np.ones(len(table.vocabulary) - len(now))))[: len(now)]
+    q = q_values(np.append(p, np.ones(len(table.vocabulary) - len(now))))[: len(now)]
     hot = np.flatnonzero(q <= rate)
     found = [_Word(table, int(now[i]), float(expected[i]), float(p[i]), float(q[i])) for i in hot]
     places = None if area is None else np.asarray(area, dtype=int)

@@ -21,7 +21,8 @@ from data.analyses.selection import Selection
 from data.analyses.work import Analysis
 from data.settings import settings
 from gis import topics, weekly
-from gis.multiplicity import benjamini_hochberg, false_warnings
+from gis.multiple_testing import q_values
+from gis.multiplicity import false_warnings
 from gis.quiet_weeks import quiet_weeks
 from gis.surges import CAUTIOUS, Surges
 
@@ -149,7 +150,7 @@ def _surges(
     counts: Any, judged: Surges, found: Observations, tree: _Tree, rate: float, since: int
 ) -> list[dict[str, Any]]:
     """The series that surge; `since` is the first day of the week that is judged."""
-    q = benjamini_hochberg(judged.p)
+    q = q_values(judged.p)
     hot = np.flatnonzero(judged.surge & (q <= rate))
     area, kind = np.divmod(hot, counts.shape[1])
     kept = _not_only_sums(area, kind, judged.observed[hot] - judged.expected[hot], tree)
