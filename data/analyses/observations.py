@@ -63,11 +63,11 @@ _HEADER = 19  # bytes before the first row of a binary COPY
 _NONE = 0  # what stands for a missing text; none hashes to it in practice
 
 # A report that joined an incident tells of it again; an archive's reports opened none.
-_ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
-_WHEN = "coalesce(r.occurred, r.received)"
+ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
+WHEN = "coalesce(r.occurred, r.received)"
 # Every field has one width, so that the rows can be read as an array.
 _COLUMNS = f"""
-ST_X(r.geom), ST_Y(r.geom), (extract(epoch FROM {_WHEN}) * 1e6)::bigint,
+ST_X(r.geom), ST_Y(r.geom), (extract(epoch FROM {WHEN}) * 1e6)::bigint,
 coalesce(hashtextextended(r.kind, 0), {_NONE}), coalesce(hashtextextended(r.channel, 0), {_NONE}),
 coalesce(r.area_id, -1)
 """
@@ -123,9 +123,9 @@ def texts(connection: Connection, selection: Selection, timezone: str) -> Texts:
     """
     where, asked = _where(connection, selection, timezone)
     query = (
-        f"SELECT r.description, ({_WHEN} AT TIME ZONE %(zone)s)::date - date '1970-01-01',"
+        f"SELECT r.description, ({WHEN} AT TIME ZONE %(zone)s)::date - date '1970-01-01',"
         f" r.kind, coalesce(r.area_id, -1) FROM report r WHERE {where} AND r.description <> ''"
-        f" ORDER BY {_WHEN}, r.id"
+        f" ORDER BY {WHEN}, r.id"
     )
     rows = connection.exec_driver_sql(query, {**asked, "zone": timezone}).all()
     day, area = (np.array([row[n] for row in rows], np.int64) for n in (1, 3))
@@ -134,13 +134,13 @@ def texts(connection: Connection, selection: Selection, timezone: str) -> Texts:
 
 def oldest(connection: Connection, timezone: str) -> date | None:
     """The first day of the city of which anything is reported."""
-    query = text(f"SELECT CAST(min({_WHEN}) AT TIME ZONE :zone AS date) FROM report r")
+    query = text(f"SELECT CAST(min({WHEN}) AT TIME ZONE :zone AS date) FROM report r")
     return connection.execute(query, {"zone": timezone}).scalar()
 
 
 def newest(connection: Connection) -> date | None:
     """The last day of which anything is reported, for who finds nothing in a period."""
-    found = connection.execute(text(f"SELECT max({_WHEN}) FROM report r")).scalar()
+    found = connection.execute(text(f"SELECT max({WHEN}) FROM report r")).scalar()
     return found.date() if found else None
 
 
@@ -150,7 +150,7 @@ def _where(
     zone = ZoneInfo(timezone)
     since = datetime.combine(selection.first, datetime.min.time(), zone)
     until = datetime.combine(selection.last + timedelta(days=1), datetime.min.time(), zone)
-    where = [_ONCE, f"{_WHEN} >= %(since)s", f"{_WHEN} < %(until)s"]
+    where = [ONCE, f"{WHEN} >= %(since)s", f"{WHEN} < %(until)s"]
     asked: dict[str, Any] = {"since": since, "until": until}
     if selection.area is not None:
         area = territory.named(connection, selection.area)
