@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import special, stats
 
 from gis import loglinear, reference
 from gis.loglinear import Bools, Fits, Floats
@@ -409,7 +409,12 @@ def conditional_p(now: ArrayLike, before: ArrayLike, ratio: ArrayLike) -> Floats
     [0.2, 0.0579]
     """
     now, ratio = np.asarray(now, float), np.asarray(ratio, float)
-    return np.asarray(stats.binom.sf(now - 1, now + np.asarray(before, float), ratio / (1 + ratio)))
+    before = np.asarray(before, float)
+    # The binomial's tail by the beta function: events divided by a dispersion are no whole numbers.
+    tail = special.betainc(np.maximum(now, 1.0), before + 1, ratio / (1 + ratio))
+    return np.asarray(
+        np.where(now > 0, tail, np.where(np.isnan(now + before + ratio), np.nan, 1.0))
+    )
 
 
 def conditional_threshold(before: Floats, ratio: Floats, alpha: float) -> Floats:

@@ -54,14 +54,14 @@ _ROW = np.dtype(
 _NONE = 0  # what stands for a missing text; none hashes to it in practice
 
 # A report that joined an incident tells of it again; an archive's reports opened none.
-_ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
-_WHEN = "coalesce(r.occurred, r.received)"
+ONCE = "(r.incident_id IS NULL OR r.incident_id = r.id)"
+WHEN = "coalesce(r.occurred, r.received)"
 # Thousands of reports as one value, for a million rows one by one take longer to be handed over
 # than to be read; every field has one width, so that the bytes are an array.
 _PACKED = f"""
 SELECT string_agg(
     float8send(ST_X(r.geom)) || float8send(ST_Y(r.geom))
-    || int8send((extract(epoch FROM {_WHEN}) * 1e6)::bigint)
+    || int8send((extract(epoch FROM {WHEN}) * 1e6)::bigint)
     || int8send(coalesce(hashtextextended(r.kind, 0), {_NONE}))
     || int8send(coalesce(hashtextextended(r.channel, 0), {_NONE}))
     || int8send(coalesce(r.area_id, -1)), ''::bytea)
@@ -126,9 +126,9 @@ def texts(connection: Connection, selection: Selection, timezone: str) -> Texts:
     """
     where, asked = _where(connection, selection, timezone)
     query = (
-        f"SELECT r.description, ({_WHEN} AT TIME ZONE %(zone)s)::date - date '1970-01-01',"
+        f"SELECT r.description, ({WHEN} AT TIME ZONE %(zone)s)::date - date '1970-01-01',"
         f" r.kind, coalesce(r.area_id, -1) FROM report r WHERE {where} AND r.description <> ''"
-        f" ORDER BY {_WHEN}, r.id"
+        f" ORDER BY {WHEN}, r.id"
     )
     rows = connection.exec_driver_sql(query, {**asked, "zone": timezone}).all()
     day, area = (np.array([row[n] for row in rows], np.int64) for n in (1, 3))
@@ -137,13 +137,13 @@ def texts(connection: Connection, selection: Selection, timezone: str) -> Texts:
 
 def oldest(connection: Connection, timezone: str) -> date | None:
     """The first day of the city of which anything is reported."""
-    query = text(f"SELECT CAST(min({_WHEN}) AT TIME ZONE :zone AS date) FROM report r")
+    query = text(f"SELECT CAST(min({WHEN}) AT TIME ZONE :zone AS date) FROM report r")
     return connection.execute(query, {"zone": timezone}).scalar()
 
 
 def newest(connection: Connection) -> date | None:
     """The last day of which anything is reported, for who finds nothing in a period."""
-    found = connection.execute(text(f"SELECT max({_WHEN}) FROM report r")).scalar()
+    found = connection.execute(text(f"SELECT max({WHEN}) FROM report r")).scalar()
     return found.date() if found else None
 
 
@@ -153,7 +153,7 @@ def _where(
     zone = ZoneInfo(timezone)
     since = datetime.combine(selection.first, datetime.min.time(), zone)
     until = datetime.combine(selection.last + timedelta(days=1), datetime.min.time(), zone)
-    where = [_ONCE, f"{_WHEN} >= %(since)s", f"{_WHEN} < %(until)s"]
+    where = [ONCE, f"{WHEN} >= %(since)s", f"{WHEN} < %(until)s"]
     asked: dict[str, Any] = {"since": since, "until": until}
     if selection.area is not None:
         area = territory.named(connection, selection.area)

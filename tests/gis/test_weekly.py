@@ -43,7 +43,10 @@ def test_a_surge_that_has_begun_is_not_taken_for_usual() -> None:
 
 def test_what_comes_in_bursts_is_no_surge() -> None:
     counts = np.tile([0.0, 0, 0, 24], 6)[None, :]
-    assert not weekly.judge(counts, weeks(24)).surge.any()
+    found = weekly.judge(counts, weeks(24))
+    assert not found.surge.any() and found.p[0] > 0.005 and found.dispersion[0] > 10
+    counts[0, -1] = 240
+    assert weekly.judge(counts, weeks(24)).p[0] < 1e-3  # but no number is too high to stand out
 
 
 def test_what_is_not_known_is_not_judged() -> None:
