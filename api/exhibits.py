@@ -7,10 +7,11 @@ from typing import Any, Protocol
 
 import orjson
 import shapely
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from api.schemas_analytics import AskedSelection
 from data import areas, case_catalogue
+from data.analyses import kept
 from data.analyses import workload as loads
 from data.analyses.kept import Question
 from data.analyses.selection import Selection
@@ -161,6 +162,18 @@ WORKLOAD = Exhibit(
     _of_areas("grid", "grids", _LOADS),
 )
 EXHIBITS = {each.name: each for each in (WORKLOAD,)}
+
+
+def page(
+    connection: Connection, exhibit: Exhibit, asked: AskedSelection, row: RowMapping,
+    ground: Ground, *, lang: Lang, now: datetime, self_contained: bool = False,
+) -> str:  # fmt: skip
+    """The page of an exhibit, from the row that holds its answer; see `data.analyses.kept.find`."""
+    answer = kept.opened(row)
+    given = frame(
+        exhibit, asked, answer, ground, kinds(connection), lang=lang, now=now, made=row["made"]
+    )
+    return drawn(exhibit, answer, ground, given, lang=lang, self_contained=self_contained)
 
 
 def drawn(
