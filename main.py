@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -532,6 +532,41 @@ def export_areas(file: File, layer: LayerName, at: Moment = None, known: Moment 
     with console.working(f"writing {file.name}"):
         count = area_files.save(ready(), file, layer, at=moment(at), known=moment(known))
     console.out.print(f"{count:,} areas of {layer} are in {file}")
+
+
+@app.command("maps")
+@guarded
+def write_map(
+    name: Annotated[str, typer.Argument(help="overview, workload …; a wrong one lists them all")],
+    output: Annotated[Path, typer.Option(help="ends in .html, .png or .pdf")],
+    first: Annotated[str | None, typer.Option("--from", help="first day; else 28 to --to")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="last day; else today")] = None,
+    area: Annotated[str | None, typer.Option(help="440604010000, beats:B12; else all")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="code, again for each; else all")] = None,
+    channel: Annotated[list[str] | None, typer.Option(help="again for each; else all")] = None,
+    hour: Annotated[list[int] | None, typer.Option(help="0 to 23, again for each")] = None,
+    weekday: Annotated[list[int] | None, typer.Option(help="1 Monday to 7 Sunday")] = None,
+    more: Annotated[list[str] | None, typer.Option(help="a map's own filter, name=value")] = None,
+    lang: Annotated[str, typer.Option(help="zh or en")] = "zh",
+    size: Annotated[str, typer.Option(help="of a PNG, pixels")] = "1920x1080",
+) -> None:
+    """Write a map for a report: HTML that opens without a server, PNG, or PDF on A4.
+
+    PNG and PDF need Chromium. Of the overview, --from and --to alone can be asked (else today).
+    """
+    from api import map_files
+
+    own = [each.partition("=")[::2] for each in more or ()]
+    asked = {
+        "from": first, "to": last, "area": area, "kind": kind, "channel": channel, "hour": hour,
+        "weekday": weekday, **dict(own),
+    }  # fmt: skip
+    given = {each: value for each, value in asked.items() if value}
+    wish = map_files.Wish(name, output, given, lang, map_files.size(size))
+    engine = ready()
+    with console.share(name) as progress:
+        map_files.save(engine, wish, datetime.now(UTC), progress)
+    console.out.print(f"the map {name} is in {escape(str(output))}")
 
 
 @bring.command("reports")

@@ -100,12 +100,9 @@ def _page(exhibit: Exhibit) -> None:
         ground = await request.app.state.grounds.newest(db, exhibit.levels(asked))
 
         def draw(connection: Connection) -> str:
-            said = kept.opened(row)
-            given = exhibits.frame(
-                exhibit, asked, said, ground, exhibits.kinds(connection), lang=lang,
-                now=datetime.now(UTC), made=row["made"],
-            )  # fmt: skip
-            return exhibits.drawn(exhibit, said, ground, given, lang=lang)
+            return exhibits.page(
+                connection, exhibit, asked, row, ground, lang=lang, now=datetime.now(UTC)
+            )
 
         return HTMLResponse(await db.apart(draw), headers=NO_STORE)
 

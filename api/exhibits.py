@@ -8,13 +8,14 @@ from typing import Any, Protocol
 import numpy as np
 import orjson
 import shapely
-from sqlalchemy import Connection
+from sqlalchemy import Connection, RowMapping
 
 from api.schemas_analytics import AskedForecast, AskedHotspots, AskedPeriod, AskedSelection
 from data import areas, case_catalogue
 from data.analyses import coverage as coinciding
 from data.analyses import forecast as ahead
 from data.analyses import hotspots as spots
+from data.analyses import kept
 from data.analyses import workload as loads
 from data.analyses.kept import Question
 from data.analyses.selection import Selection
@@ -320,6 +321,18 @@ FORECAST = Exhibit(
     levels=lambda _asked: LEVELS[:-1],
 )
 EXHIBITS = {each.name: each for each in (HOTSPOTS, FORECAST, COVERAGE, WORKLOAD)}
+
+
+def page(
+    connection: Connection, exhibit: Exhibit, asked: AskedPeriod, row: RowMapping,
+    ground: Ground, *, lang: Lang, now: datetime, self_contained: bool = False,
+) -> str:  # fmt: skip
+    """The page of an exhibit, from the row that holds its answer; see `data.analyses.kept.find`."""
+    answer = kept.opened(row)
+    given = frame(
+        exhibit, asked, answer, ground, kinds(connection), lang=lang, now=now, made=row["made"]
+    )
+    return drawn(exhibit, answer, ground, given, lang=lang, self_contained=self_contained)
 
 
 def drawn(

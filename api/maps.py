@@ -42,7 +42,7 @@ class Grounds:
         async with self._locks[levels]:
             state = await db.read(reading.state)
             if levels not in self.kept or self.kept[levels][0] != state:
-                self.kept[levels] = state, await db.apart(_make, levels)
+                self.kept[levels] = state, await db.apart(make_ground, levels)
             return self.kept[levels][1]
 
     async def warm(self, db: Db) -> None:
@@ -53,7 +53,8 @@ class Grounds:
             log.warning("The map's ground is made later: %s", error)
 
 
-def _make(connection: Connection, levels: tuple[str, ...]) -> Ground:
+def make_ground(connection: Connection, levels: tuple[str, ...] = reading.LEVELS) -> Ground:
+    """The ground as the areas are now, which takes seconds."""
     return ground(**reading.ground(connection, levels))
 
 
@@ -92,19 +93,27 @@ async def overview(
 
     def draw(connection: Connection) -> str:
         since = events.bounds(connection).newest if start <= now < until else None
-        found = reading.reports(connection, start, until)
-        period = (start, min(until, max(now, start)))
-        return drawing(
-            under,
-            found,
-            period=period,
-            now=now,
-            timezone=settings().timezone,
-            lang=lang,
-            since=since,
-        )
+        return draw_overview(connection, under, (start, until), now=now, lang=lang, since=since)
 
     return HTMLResponse(await db.apart(draw), headers=NO_STORE)
+
+
+def draw_overview(
+    connection: Connection, under: Ground, period: tuple[datetime, datetime], *, now: datetime,
+    lang: Lang, since: int | None = None, self_contained: bool = False,
+) -> str:  # fmt: skip
+    """The overview of a period (aware), as far as it is over; see `layers.overview.overview`."""
+    start, until = period
+    return drawing(
+        under,
+        reading.reports(connection, start, until),
+        period=(start, min(until, max(now, start))),
+        now=now,
+        timezone=settings().timezone,
+        lang=lang,
+        since=since,
+        self_contained=self_contained,
+    )
 
 
 def _day(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:

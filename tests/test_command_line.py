@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from data import vector_files
 from data.engine import engine
 from data.settings import ROOT, settings
 from main import app
+from tests.api.conftest import SOUTH, STEP, VILLAGES, WEST, build
 from tests.extracts import HELSINKI
 
 COMMANDS = (
     "", "demo", "serve", "worker", "stop", "status", "migrate", "openapi", "settings", "import",
     "import areas", "import reports", "import records", "import addresses", "import resources",
     "import catalogue", "export", "source", "roads", "account add", "account change", "bench",
-    "bench hotspots",
+    "bench hotspots", "maps",
 )  # fmt: skip
 
 
@@ -163,6 +165,58 @@ def test_hotspots_of_a_file_in_a_file_and_in_a_layer(wangge, areas_file, tmp_pat
         wangge(*given, "--area", areas_file, "--known-until", "2020-01-01")
     )
     assert "no ISO date" in sentence(wangge(*given, "--area", areas_file, "--known-until", "March"))
+
+
+def test_a_map_is_written_and_written_anew_when_reports_come(wangge, make_database, tmp_path):
+    own = {"database": make_database()}
+    made = create_engine(own["database"])
+    build(made)
+    made.dispose()
+    given = ("maps", "workload", "--output", "m.html", "--from", "2026-03-02", "--to", "2026-03-08")
+
+    def reported(*more):
+        assert "the map workload is in m.html" in succeeds(wangge(*given, *more, **own))
+        return re.search(r"(\d+) reports", (tmp_path / "m.html").read_text("utf-8"))[1]
+
+    at = f"{WEST + STEP / 2},{SOUTH + STEP / 2}"
+    for ids, shown in (("12", "2"), ("3", "3")):
+        lines = [f"{n},{at},2026-03-0{n}T1{n}:00" for n in ids]
+        (tmp_path / "r.csv").write_text("\n".join(["id,lon,lat,occurred", *lines, ""]))
+        succeeds(wangge("import", "reports", "r.csv", "--datum", "wgs84", **own))
+        assert reported("--lang", "en", "--from", "2026-03-01") == shown
+    assert reported("--lang", "en", "--hour", "12", "--weekday", "1", "--area", VILLAGES[0]) == "1"
+    assert reported("--lang", "en", "--area", VILLAGES[1]) == "0"
+    wrong = ("maps", "workload", "--output", "m.html")
+    for more, words in (
+        (("--area", "440699"), "440699"),
+        (("--hour", "25"), "--hour: "),
+        (("--from", "soon"), "--from: "),
+        (("--from", "2026-03-02", "--to", "2026-03-01"), "before it begins"),
+        (("--more", "moon=full"), "--moon: "),
+    ):
+        assert words in sentence(wangge(*wrong, *more, **own))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("moon", "--output", "m.html"), "there are overview, workload"),
+        (("workload", "--output", "m.doc"), ".html, .png or .pdf"),
+        (("workload", "--output", "none/m.html"), "no folder none"),
+        (("workload", "--output", "m.html", "--lang", "fr"), "say zh or en"),
+        (("workload", "--output", "m.png", "--size", "wide"), "write it as 1920x1080"),
+        (("workload", "--output", "m.png", "--size", "9x9"), "200 to 8000 pixels"),
+        (("overview", "--output", "m.html", "--hour", "3"), "leave --hour out"),
+        (("overview", "--output", "m.html", "--to", "2026-13-01"), "--to: "),
+    ],
+)
+def test_a_map_that_cannot_be_is_a_sentence(wangge, arguments, words):
+    assert words in sentence(wangge("maps", *arguments))
+
+
+def test_pictures_without_a_browser_say_what_to_install(wangge):
+    alone = wangge("maps", "workload", "--output", "m.png", PATH="/nowhere")
+    assert "install it (Debian and Ubuntu: `apt install chromium" in sentence(alone)
 
 
 def test_roads_come_and_go(wangge, tmp_path):

@@ -73,20 +73,26 @@ def find(connection: Connection, question: Question) -> RowMapping | None:
 
 def ask(connection: Connection, question: Question) -> int:
     """Put a question down for a worker, unless somebody has; its number."""
+    found = put_down(connection, question)
+    number = int(found["id"])
+    if found["state"] != "done":  # a worker that died has left it behind
+        jobs.analyse(connection, number)
+    return number
+
+
+def put_down(connection: Connection, question: Question) -> RowMapping:
+    """The row of a question as in `find`, put down where there is none; no worker is called."""
     key = question.key(overview.state(connection))
     connection.execute(_LOCK, {"key": key})
     found = connection.execute(_GOOD, {"key": key}).mappings().first()
     if found is not None:
-        number = int(found["id"])
-    else:
-        said = {
-            "key": key, "name": question.name, "asked": orjson.dumps(dict(question.asked)).decode(),
-            "area_id": question.area_id, "first": question.first, "last": question.last,
-        }  # fmt: skip
-        number = connection.execute(_ASK, said).scalar_one()
-    if found is None or found["state"] != "done":  # a worker that died has left it behind
-        jobs.analyse(connection, number)
-    return number
+        return found
+    said = {
+        "key": key, "name": question.name, "asked": orjson.dumps(dict(question.asked)).decode(),
+        "area_id": question.area_id, "first": question.first, "last": question.last,
+    }  # fmt: skip
+    number = connection.execute(_ASK, said).scalar_one()
+    return connection.execute(_BY_ID, {"id": number}).mappings().one()
 
 
 def state(connection: Connection, number: int) -> RowMapping | None:

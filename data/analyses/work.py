@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, pool, text
+from sqlalchemy import Connection, Engine, RowMapping, create_engine, pool, text
 
 from data.analyses import kept
-from data.analyses.kept import Say
+from data.analyses.kept import Question, Say
 
 Work = Callable[[Connection, Mapping[str, Any], Say], dict[str, Any]]
 SAY_EVERY_S = 0.3
@@ -62,22 +62,54 @@ _CONNECT = {"application_name": "wangge-analyses", "options": "-c timezone=UTC"}
 
 def perform(engine: Engine, number: int) -> None:
     """Work an analysis out and keep its answer; a fault is kept in its place, and logged."""
+    try:
+        _perform(engine, number, _sayer(engine, number))
+    except Exception as error:
+        log.exception("Analysis %s failed", number)
+        _give_reason(engine, number, error)
+
+
+def answered(engine: Engine, question: Question, say: Say) -> RowMapping:
+    """The row that holds a good answer (see `kept.find`), worked out here if there is none.
+
+    Raises
+    ------
+    Exception
+        What the analysis raised; it is kept in the answer's place.
+    """
+    with engine.begin() as connection:
+        row = kept.put_down(connection, question)
+    if row["state"] == "done":
+        return row
+    number = int(row["id"])
+    try:
+        _perform(engine, number, say)
+    except Exception as error:
+        _give_reason(engine, number, error)
+        raise
+    with engine.connect() as connection:
+        done = kept.state(connection, number)
+    if done is None:
+        raise RuntimeError("the areas changed while the map was made; run the same command again")
+    return done
+
+
+def _perform(engine: Engine, number: int, say: Say) -> None:
     with engine.begin() as connection:
         begun = kept.begin(connection, number)
     if begun is None:
         return
-    try:
-        frozen = engine.connect().execution_options(isolation_level="REPEATABLE READ")
-        with frozen as connection:
-            made = connection.execute(text("SELECT now()")).scalar_one()
-            say = _sayer(engine, number)
-            answer = analyses()[begun["name"]].work(connection, begun["asked"], say)
-        with engine.begin() as connection:
-            kept.done(connection, number, answer, made)
-    except Exception as error:
-        log.exception("Analysis %s (%s) failed", number, begun["name"])
-        with engine.begin() as connection:
-            kept.failed(connection, number, str(error) or type(error).__name__)
+    frozen = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with frozen as connection:
+        made = connection.execute(text("SELECT now()")).scalar_one()
+        answer = analyses()[begun["name"]].work(connection, begun["asked"], say)
+    with engine.begin() as connection:
+        kept.done(connection, number, answer, made)
+
+
+def _give_reason(engine: Engine, number: int, error: Exception) -> None:
+    with engine.begin() as connection:
+        kept.failed(connection, number, str(error) or type(error).__name__)
 
 
 def _sayer(engine: Engine, number: int) -> Say:
