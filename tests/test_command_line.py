@@ -200,7 +200,7 @@ def test_a_map_is_written_and_written_anew_when_reports_come(wangge, make_databa
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("moon", "--output", "m.html"), "there are overview, workload"),
+        (("moon", "--output", "m.html"), "there are overview, hotspots"),
         (("workload", "--output", "m.doc"), ".html, .png or .pdf"),
         (("workload", "--output", "none/m.html"), "no folder none"),
         (("workload", "--output", "m.html", "--lang", "fr"), "say zh or en"),
