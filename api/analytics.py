@@ -16,17 +16,13 @@ from api.deps import Db
 from api.exhibits import EXHIBITS, Exhibit
 from api.problems import documented
 from api.schemas_analytics import Analysed, AskedPeriod, Format, Spoken
-from api.sheets import XLSX, table
+from api.sheets import FILES, table
 from data.analyses import kept
 from layers.i18n import Lang
 
 router = APIRouter()
 _WRONG = ("validation", "area-unknown", "period-wrong", "not-found")
-_FILES: dict[str, Any] = {
-    "application/geo+json": {"schema": {"type": "object"}},
-    "text/csv": {"schema": {"type": "string"}},
-    XLSX: {"schema": {"type": "string", "format": "binary"}},
-}
+_FILES: dict[str, Any] = {"application/geo+json": {"schema": {"type": "object"}}, **FILES}
 
 
 async def _found(

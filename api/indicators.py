@@ -24,7 +24,7 @@ from api.schemas_indicators import (
     Figures,
     Rows,
 )
-from api.sheets import table
+from api.sheets import FILES, table
 from data.indicators import figures, names, prepared, question, registry, rows
 from data.indicators.figures import Figure
 from data.indicators.question import By, Question
@@ -40,6 +40,11 @@ HEAD = (
     "indicator", "code", "name", "numerator", "denominator", "value", "numerator_before",
     "denominator_before", "value_before",
 )  # fmt: skip
+
+
+def _ok(example: str) -> dict[str, Any]:
+    """An answer that is JSON, as in the example, or a table."""
+    return {"content": {**examples.ok(examples.of(example))["content"], **FILES}}
 
 
 @router.get(
@@ -70,7 +75,7 @@ def _words(both: tuple[str, str]) -> dict[str, str]:
 @router.get(
     "/board",
     summary="All indicators of the city, by area",
-    responses={200: {"model": Board, **examples.ok(examples.of("indicator_board"))},
+    responses={200: {"model": Board, **_ok("indicator_board")},
                **documented(*_WRONG)},
 )  # fmt: skip
 async def board(
@@ -127,7 +132,7 @@ def _fits(each: Indicator, asked: Question) -> bool:
 @router.get(
     "/{name}",
     summary="An indicator's figures",
-    responses={200: {"model": Figures, **examples.ok(examples.of("indicator_figures"))},
+    responses={200: {"model": Figures, **_ok("indicator_figures")},
                **documented(*_WRONG, "indicator-unknown")},
 )  # fmt: skip
 async def one(
@@ -157,7 +162,7 @@ async def one(
 @router.get(
     "/{name}/rows",
     summary="The rows of a figure",
-    responses={200: {"model": Rows, **examples.ok(examples.of("indicator_rows"))},
+    responses={200: {"model": Rows, **_ok("indicator_rows")},
                **documented(*_WRONG, "indicator-unknown")},
 )  # fmt: skip
 async def rows_of(

@@ -11,6 +11,11 @@ from openpyxl import Workbook
 from api.answers import NO_STORE
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILES: dict[str, Any] = {
+    "text/csv": {"schema": {"type": "string"}},
+    XLSX: {"schema": {"type": "string", "format": "binary"}},
+}
+"""As an answer's description names them."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
