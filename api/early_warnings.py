@@ -20,13 +20,14 @@ from api.schemas import BIGGEST
 from api.schemas_early_warnings import (
     WarningAccept,
     WarningClose,
+    WarningEffect,
     WarningLooks,
     WarningPage,
     WarningPlan,
     WarningsAsked,
     WarningShown,
 )
-from data import early_warning_lists, early_warnings, territory
+from data import early_warning_effect, early_warning_lists, early_warnings, territory
 
 router = APIRouter(prefix="/api/v1/warnings", tags=["warnings"])
 Of = Annotated[int, Path(ge=1, le=BIGGEST, description="the warning's number")]
@@ -100,6 +101,26 @@ async def looks(
 async def read(number: Of, db: Db, who: Who = may("analysis.read")) -> Response:
     """What is usual beside what is, where, whose it is, and what was done."""
     return Json(await db.read(_shown, number), headers=NO_STORE)
+
+
+@router.get(
+    "/{number}/effect",
+    summary="What the measures against a warning did",
+    responses={
+        200: {"model": WarningEffect, **examples.ok(examples.of("warning_effect"))},
+        **documented("validation", "warning-unknown", "warning-effect-unknown"),
+    },
+)
+async def effect(number: Of, db: Db, who: Who = may("analysis.read")) -> Response:
+    """The areas of its deployment before and after, beside areas of the same course before.
+
+    What surges tends to fall by itself: look at the change of the controls, too.
+    """
+
+    def look(connection: Connection) -> dict[str, Any]:
+        return early_warning_effect.effect(connection, number, now=datetime.now(UTC))
+
+    return Json(await db.apart(look), headers=NO_STORE)
 
 
 @router.post("/{number}/accept", summary="Take a warning on", responses=_DONE)

@@ -559,6 +559,11 @@ KINDS: dict[str, Kind] = {
     "warning-unknown": Kind(
         404, "There is no such warning", "GET /api/v1/warnings lists those that there are."
     ),
+    "warning-effect-unknown": Kind(
+        409,
+        "What the measures did cannot be told",
+        "The detail says what is missing: a measure, days since, areas or reports to compare with.",
+    ),
     "warning-not-allowed": Kind(
         409,
         "It cannot be done with the warning as it stands",

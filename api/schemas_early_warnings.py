@@ -151,3 +151,33 @@ class WarningLooks(Outgoing):
     """The last looks, the newest first."""
 
     looks: list[WarningLookShown]
+
+
+class WarningDays(Outgoing):
+    """Reports by day, from `first` to `last`."""
+
+    treated: list[int]
+    controls: list[int]
+
+
+class WarningEffect(Outgoing):
+    """What the measures did; changes are fractions, -0.789 is 78.9 % less."""
+
+    first: date = Field(description="the days before begin")
+    start: date = Field(description="the measures began")
+    last: date
+    treated_before: float = Field(description="reports a day where something was done")
+    treated_after: float
+    treated_change: float
+    control_change: float
+    effect: float = Field(description="the change beyond that of the areas compared with")
+    low: float = Field(description="95 % interval of the effect")
+    high: float
+    p: float
+    placebo_p: float = Field(description="share of areas whose own effect is as far from none")
+    pre_fit: float
+    drift_p: float
+    parallel: bool = Field(description="false: they ran apart before; do not rely on the effect")
+    treated: list[str] = Field(description="codes of areas")
+    controls: list[str] = Field(description="the nearest by their course before first")
+    days: WarningDays

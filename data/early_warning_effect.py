@@ -39,9 +39,13 @@ SELECT DISTINCT p.path[:level + 1] FROM warning_step s
 JOIN deployment_site d ON d.deployment_id = s.deployment_id JOIN path p ON p.area_id = d.area_id
 WHERE s.warning_id = :id AND p.path[:level + 1] IS NOT NULL
 """)
+# Who sees some areas only compares within them: of the others no report would seem to come.
 _AREAS = text("""
 SELECT p.area_id, a.code FROM area_path p JOIN area a ON a.id = p.area_id
-WHERE p.level = :level AND p.valid @> clock_timestamp() ORDER BY p.area_id
+WHERE p.level = :level AND p.valid @> clock_timestamp()
+  AND (current_user <> 'wangge_app'
+       OR p.area_id = ANY (in_reach()))
+ORDER BY p.area_id
 """)
 _COUNTS = text(f"""{_PATH}
 SELECT p.path[:level + 1] AS area_id,

@@ -30,7 +30,8 @@ BEFORE = {"accept": ("open",), "plan": ("accepted",), "close": ("accepted",)}
 class WarningError(DispatchError):
     """What was asked of a warning cannot be done; nothing was written.
 
-    `reason` is one of unknown_warning, warning_not_allowed, deployment_unknown, reason_missing.
+    `reason` is one of unknown_warning, warning_not_allowed, warning_effect_unknown,
+    deployment_unknown, reason_missing.
     """
 
 

@@ -209,7 +209,9 @@ def test_what_is_here_is_shown(
         demanded, numbers = routes(app)[f"{method} {path}"], villages[OWN].numbers
         if method == "GET" and demanded in ROLES[role] and kind in numbers:
             answer = ask(app, method, path, numbers, kind, sessions[role])
-            assert answer.status_code == 200, (path, answer.text)
+            # Nothing was done about the warning yet, so there is no effect to tell of.
+            shown = 409 if path.endswith("/effect") else 200
+            assert answer.status_code == shown, (path, answer.text)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,7 @@ def test_a_warning_that_is_not_there_is_not_accepted(client: TestClient) -> None
     ("name", "shape"),
     [("warning", schemas_early_warnings.WarningShown),
      ("warnings", schemas_early_warnings.WarningPage),
+     ("warning_effect", schemas_early_warnings.WarningEffect),
      ("warning_looks", schemas_early_warnings.WarningLooks)],
 )  # fmt: skip
 def test_examples_are_what_the_description_says(name: str, shape: Any) -> None:
@@ -171,3 +172,11 @@ def test_the_page_shows_them_in_both_languages(client: TestClient, warning: dict
     assert FIREWORKS in page.text and "近七天 20 件" in page.text and "误报" in page.text
     assert "20 in seven days" in client.get("/maps/warnings", params={"lang": "en"}).text
     problem(client.get("/maps/warnings", params={"lang": "fr"}), 422, "validation")
+
+
+def test_without_a_measure_there_is_no_effect(client: TestClient, seen: Engine) -> None:
+    told = problem(
+        client.get(f"{URL}/{another(seen, '井盖')}/effect"), 409, "warning-effect-unknown"
+    )
+    assert "note the measure first" in told["detail"]
+    problem(client.get(f"{URL}/999999/effect"), 404, "warning-unknown")

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, text
 
+from api.answers import dumps
+from api.schemas_early_warnings import WarningEffect
 from data import early_warning_effect, early_warnings, reports
 from data.early_warnings import WarningError
 from data.reports import NewReport
@@ -114,6 +117,7 @@ def test_people_go_there_and_it_falls_beside_villages_like_them(city: Engine) ->
             quieter = 0.8 if village in TREATED else 4
             plant(connection, village, range(14), quieter if village in SURGING else 0.15, 3)
         told = early_warning_effect.effect(connection, number, now=START + 14 * DAY)
+    TypeAdapter(WarningEffect).validate_json(dumps(told))
     assert told["treated"] == [thousand.VILLAGES[n] for n in TREATED]
     assert set(told["controls"]).isdisjoint(told["treated"])
     assert told["low"] < -0.789 < told["high"] < -0.5 and told["p"] < 0.01
