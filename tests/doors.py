@@ -6,7 +6,8 @@ from data import accounts
 from data.access import PERMISSIONS
 
 TOKEN = "a token for tests"
-HEADERS = {"Authorization": f"Bearer {TOKEN}"}
+HEADERS = {"Authorization": f"Bearer {TOKEN}", "Prefer": "wait=0"}
+"""Of who may everything, and waits for no worker that is not there."""
 
 
 def open_door(url: str) -> None:
