@@ -31,7 +31,7 @@ from api.schemas_accounts import (
 )
 from api.sessions import provider_of
 from data import account_deeds, accounts, audit, territory
-from data.access import acting
+from data.access import POWERS, acting
 from data.account_deeds import Asked, Deed
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"])
@@ -210,10 +210,10 @@ async def make_token(
 ) -> Response:
     """It is shown this once; for what it does its name stands, or whom it asks for.
 
-    A token for accounts or the audit is only made on the command line: who gives accounts would
-    otherwise open with it what is kept from them.
+    A token with power over the system, or over what is sealed, is only made on the command line:
+    who gives accounts would otherwise open with it what is kept from them.
     """
-    if powers := sorted({"account.manage", "audit.read"} & set(given.permissions)):
+    if powers := sorted(set(POWERS) & set(given.permissions)):
         raise Problem(
             "account-refused",
             f"{powers[0]} is only given to a token on the command line.",

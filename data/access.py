@@ -46,6 +46,11 @@ ROLES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SECOND_FACTOR = ("centre_chief", "supervisor", "system_admin", "security_admin", "audit_admin")
 """Roles with power: who has one signs in with a second factor."""
+POWERS = (
+    "account.manage", "audit.read", "catalogue.write", "person.reveal", "rule.write",
+    "subscription.manage",
+)  # fmt: skip
+"""Permissions over the system and over what is sealed: no one person makes a token with them."""
 
 
 @dataclass(frozen=True)

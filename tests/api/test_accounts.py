@@ -30,7 +30,7 @@ from api.schemas_accounts import (
 from api.throttle import Throttle
 from data import accounts, audit
 from data import sign_in as signing_in
-from data.access import PERMISSIONS, ROLES, SECOND_FACTOR
+from data.access import PERMISSIONS, POWERS, ROLES, SECOND_FACTOR
 from data.accounts import Grant
 from data.sequencer import seal
 
@@ -364,6 +364,8 @@ def test_who_gives_accounts_opens_nothing_for_themselves(app: TestClient, engine
         app.delete(url, headers=headers),
         app.post(f"{API}/tokens", headers=headers,
                  json={"name": "x", "permissions": ["audit.read", "case.read"]}),
+        *(app.post(f"{API}/tokens", headers=headers,
+                   json={"name": "x", "permissions": [power]}) for power in POWERS),
         app.post(f"{API}/tokens", headers=headers,
                  json={"name": "x", "permissions": ["case.read"], "organisation": "polize"}),
         app.post(f"{API}/accounts", headers=headers,
