@@ -86,13 +86,18 @@ class Analyst:
         self._pool: ProcessPoolExecutor | None = None
 
     async def work(self, analysis: int) -> None:
-        """Work an analysis out; if its process dies, that is said in its place."""
+        """Work an analysis out; if its process dies twice, that is said in its place."""
         loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._process(), work.run, self._url, analysis)
-        except BrokenProcessPool:
-            self._pool = None
-            await loop.run_in_executor(None, work.give_up, self._url, analysis)
+        # One that breaks took others with it, or had died before: its work is tried once more.
+        for _ in range(2):
+            pool = self._process()
+            try:
+                await loop.run_in_executor(pool, work.run, self._url, analysis)
+                return
+            except BrokenProcessPool:
+                if self._pool is pool:
+                    self._pool = None
+        await loop.run_in_executor(None, work.give_up, self._url, analysis)
 
     async def warm(self) -> None:
         """Have the process ready, whose imports take seconds, before somebody asks."""

@@ -1,9 +1,11 @@
 """Analyses over HTTP: asked for, worked out by a worker, shown on a page and as tables."""
 
+import asyncio
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from multiprocessing import active_children
 from typing import Any
 
 import pytest
@@ -11,9 +13,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine, create_engine, text
 
 from api.main import create_app
-from api.worker import Beside
+from api.worker import Analyst, Beside
 from data import accounts, reports
-from data.analyses import work
+from data.analyses import kept, work, workload
+from data.analyses.selection import Selection
 from data.reports import NewReport
 from tests.api.conftest import GRIDS, SOUTH, STEP, VILLAGES, WEST, build
 from tests.doors import HEADERS
@@ -79,6 +82,27 @@ def test_a_worker_works_it_out_while_the_caller_waits(
     finally:
         worker.stop()
     assert answer.status_code == 200 and answer.json()["reports"] == 6
+
+
+def test_an_analysis_outlives_the_death_of_its_process(engine: Engine, database_url: str) -> None:
+    def asked(hour: int) -> int:
+        selection = Selection(date(2026, 3, 2), date(2026, 3, 8), hours=(hour,))
+        with engine.begin() as connection:
+            return kept.ask(connection, workload.question(selection, None))
+
+    async def twice() -> None:
+        analyst = Analyst(database_url)
+        await analyst.work(asked(1))
+        for process in active_children():
+            process.kill()
+            process.join()
+        await analyst.work(asked(2))
+        analyst.close()
+
+    asyncio.run(twice())
+    with engine.begin() as connection:
+        row = kept.state(connection, asked(2))
+    assert row is not None and row["state"] == "done"
 
 
 def test_the_figures_as_data_and_as_tables(client: TestClient, engine: Engine) -> None:
