@@ -123,6 +123,7 @@ Line = Annotated[
     str, Field(min_length=1, max_length=500), AfterValidator(_no_nul), AfterValidator(_not_blank)
 ]
 Prose = Annotated[str, Field(max_length=20_000), AfterValidator(_no_nul)]
+Remark = Annotated[str, Field(max_length=2000), AfterValidator(_no_nul)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Accuracy = Annotated[float, Field(ge=0.1, le=5000, allow_inf_nan=False)]
 Moment = Annotated[datetime, BeforeValidator(_moment), AfterValidator(_in_reach)]

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.schemas import Incoming, Outgoing, Prose
+from api.schemas import Incoming, Outgoing, Remark
 from api.schemas_return_visits import Replied
 
 __all__ = ["Noted", "QuestionPut", "Questions"]
@@ -15,8 +15,8 @@ Noted = Replied
 class QuestionPut(Incoming):
     """Something that has to be known from who reported a case."""
 
-    question: Prose = Field(
-        min_length=1, max_length=2000, description="without names: every reporter of it reads it"
+    question: Remark = Field(
+        min_length=1, description="without names: every reporter of it reads it"
     )
 
 

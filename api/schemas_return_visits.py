@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from api.schemas import Incoming, Outgoing, Prose
+from api.schemas import Incoming, Outgoing, Remark
 
 Outcome = Literal["reached", "no_answer", "refused", "wrong_number"]
 Seen = Literal["received", "assigned", "in_work", "asking", "closed", "reopened"]
@@ -16,23 +16,23 @@ class Said(Incoming):
 
     solved: bool
     satisfaction: int | None = Field(None, ge=1, le=5, description="5 is the best")
-    comment: Prose = Field("", max_length=2000)
+    comment: Remark = Field("")
 
 
 class Replied(Incoming):
     """What a reporter answers to a question."""
 
-    answer: Prose = Field(min_length=1, max_length=2000)
+    answer: Remark = Field(min_length=1)
 
 
 class Tried(Incoming):
     """What came of a call; solved, satisfaction and comment of somebody who was reached."""
 
     outcome: Outcome
-    note: Prose = Field("", max_length=2000, description="for colleagues")
+    note: Remark = Field("", description="for colleagues")
     solved: bool | None = None
     satisfaction: int | None = Field(None, ge=1, le=5, description="5 is the best")
-    comment: Prose = Field("", max_length=2000, description="the reporter's words")
+    comment: Remark = Field("", description="the reporter's words")
 
 
 class Due(Outgoing):
